@@ -1,0 +1,256 @@
+"""Every setting in one file, read from the environment (see .env.example)."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+
+from config import env, keyring
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENV_FILE = env.path("ENV_FILE", BASE_DIR / ".env")
+env.read_file(ENV_FILE)
+
+# --- Where we are -------------------------------------------------------------------------------
+# LOCAL is one person's own machine: keys are made on first use and plain HTTP on loopback is fine.
+LOCAL = env.boolean("LOCAL", True)
+DEBUG = env.boolean("DEBUG", False)
+VAR_DIR = env.path("VAR_DIR", BASE_DIR / "var")
+if LOCAL:
+    # Elsewhere the folder is somebody's decision: a typo must not become an empty database (sealpost.E012).
+    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+# The address people reach us at: unsubscribe links and the admin live under it.
+PUBLIC_URL = env.web_url("PUBLIC_URL", "http://127.0.0.1:8000")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ("127.0.0.1", "localhost", "[::1]") if LOCAL else ())
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+
+
+# --- Keys ---------------------------------------------------------------------------------------
+def _secret_key() -> str:
+    given = env.text("SECRET_KEY", "" if LOCAL else None)
+    if given:
+        return given
+    file = VAR_DIR / "secret_key"
+    if not file.exists():
+        keyring.write_once(file, base64.b64encode(secrets.token_bytes(48)).decode("ascii"))
+    return file.read_text("ascii")
+
+
+SECRET_KEY = _secret_key()
+KEY_RING_FILE = env.path("KEY_RING_FILE", VAR_DIR / "keyring.json") if LOCAL else Path(env.text("KEY_RING_FILE"))
+KEY_RING = keyring.load(KEY_RING_FILE, create=LOCAL)
+
+# --- Application --------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "config.apps.SealpostAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_q",
+    "csp",
+    "campaigns",
+    "compliance",
+    "config.apps.ConfigConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    }
+]
+# A redirect must never touch the one-click unsubscribe POST (RFC 8058 §3.1).
+APPEND_SLASH = False
+PREPEND_WWW = False
+
+# --- Database -----------------------------------------------------------------------------------
+DATABASE_URL = env.service_url(
+    "DATABASE_URL", example="postgres://user@localhost/sealpost", schemes=("postgres", "postgresql", "sqlite")
+)
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": environ.Env.db_url_config(DATABASE_URL or f"sqlite:///{VAR_DIR / 'sealpost.sqlite3'}")
+}
+DATABASES["default"]["CONN_MAX_AGE"] = 600
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # WAL lets readers go on beside the one writer; IMMEDIATE takes the write lock at BEGIN, where the
+    # busy timeout applies (a later upgrade from read to write fails at once with "database is locked").
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY;"
+        ),
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Cache and queue ----------------------------------------------------------------------------
+# Keeps two installations apart that share one Redis.
+INSTANCE = env.word("INSTANCE", "sealpost", pattern=r"[a-z0-9-]{1,60}", looks="1 to 60 of a-z, 0-9 and dashes")
+REDIS_URL = env.service_url("REDIS_URL", example="redis://localhost:6379/0", schemes=("redis", "rediss"))
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": INSTANCE,
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+WORKERS = env.integer("WORKERS", 2, low=1, high=64)
+# Longest time a job may run; jobs budget themselves to stay well below it.
+JOB_TIMEOUT = 300
+Q_CLUSTER: dict[str, Any] = {
+    "name": INSTANCE,
+    "workers": WORKERS,
+    # The retry clock starts when a task is prefetched: keep the queue short and the retry beyond
+    # the longest wait, or a waiting task runs twice.
+    "queue_limit": WORKERS,
+    "bulk": 1,
+    "timeout": JOB_TIMEOUT,
+    "retry": JOB_TIMEOUT * 4,
+    "max_attempts": 5,
+    "save_limit": -1,
+    "ack_failures": True,
+    "catch_up": False,
+    "poll": 0.5,
+    "label": "Background jobs",
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+}
+
+# --- People -------------------------------------------------------------------------------------
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+# Messages can name campaigns and counts; a cookie would carry them through every proxy.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# --- Security -----------------------------------------------------------------------------------
+_HTTPS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000 if _HTTPS else 0, low=0, high=63072000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_SSL_REDIRECT = env.boolean("SSL_REDIRECT", _HTTPS)
+# The one-click POST is answered where it arrives, even behind a proxy that forgot the header.
+SECURE_REDIRECT_EXEMPT = [r"^u/"]
+BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
+if BEHIND_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Not no-referrer: browsers then send `Origin: null` with our own forms, and the CSRF check refuses them all.
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "SAMEORIGIN"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [SELF],
+    }
+}
+
+# --- Uploads ------------------------------------------------------------------------------------
+MEDIA_ROOT = VAR_DIR / "media"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
+FILE_UPLOAD_TEMP_DIR = None
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# --- Words, time, static ------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+USE_I18N = True
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+if LOCAL:
+    # Files are served from where they lie; whitenoise still wants the folder to be there.
+    STATIC_ROOT.mkdir(exist_ok=True)
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if LOCAL
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = LOCAL
+
+# --- Logging ------------------------------------------------------------------------------------
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "config.logging.RedactingFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env.choice("LOG_LEVEL", "INFO", allowed=("DEBUG", "INFO", "WARNING", "ERROR")),
+    },
+    "loggers": {
+        # Django's own handlers know no redaction: one handler for everything.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        # Statements carry their parameters: addresses.
+        "django.db.backends": {"level": "WARNING"},
+        # aiosmtpd writes recipients at INFO and bodies at DEBUG.
+        "mail.log": {"level": "WARNING"},
+        # django-q2 writes task arguments and results; ours are primary keys, its chatter still helps nobody.
+        "django-q": {"level": "WARNING"},
+    },
+}
+# Error pages and mails show the way through the code, never values.
+DEFAULT_EXCEPTION_REPORTER = "config.logging.SafeExceptionReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.logging.ShowNothing"
+
+# --- Mail ---------------------------------------------------------------------------------------
+MAX_MESSAGE_BYTES = 10 * 1024 * 1024
+# Feedback-ID's last field: constant for this installation, 5 to 15 characters (standards: FB-05).
+FEEDBACK_SENDER_ID = env.word(
+    "FEEDBACK_SENDER_ID", "sealpost", pattern=r"[A-Za-z0-9_.-]{5,15}", looks="5 to 15 letters, digits, dots or dashes"
+)
+
+# --- Checks -------------------------------------------------------------------------------------
+# W019 asks for X-Frame-Options DENY; previews of mails stand in a sandboxed frame of our own pages.
+# The rest are ids somebody has read and decided to live with, such as sealpost.W002.
+SILENCED_SYSTEM_CHECKS = ["security.W019", *env.words("SILENCED_CHECKS")]
+
+env.refuse_misspelt(ENV_FILE)
