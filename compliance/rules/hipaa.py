@@ -1,0 +1,24 @@
+"""What the product may do for an account under HIPAA."""
+
+from __future__ import annotations
+
+from compliance.facts import Finding, SendFacts
+from compliance.registry import features, rule
+
+
+@rule(
+    "hipaa.feature-ineligible",
+    citation="Email API docs: HIPAA-ineligible services and features, Broadcast and Forms; 45 CFR 164.504(e)",
+)
+def check_feature_eligible(facts: SendFacts) -> Finding | None:
+    """A feature that may not carry PHI is closed to the HIPAA lane and to any account that has, had or awaits a BAA."""
+    if facts.account_baa_status == "none" and facts.lane == "standard":
+        return None
+    if features[facts.feature].hipaa_eligible:
+        return None
+    return Finding(
+        "hipaa.feature-ineligible",
+        "Mail under a Business Associate Agreement may carry protected health information, and this way of sending"
+        " may not.",
+        "Use the HIPAA-eligible way of sending, or an account without such an agreement.",
+    )

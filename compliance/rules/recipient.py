@@ -1,0 +1,48 @@
+"""Whether the recipient agreed, or asked not, to be written to. The caller looks it up at hand-over (UN-11)."""
+
+from __future__ import annotations
+
+from compliance.facts import Finding, SendFacts
+from compliance.registry import rule
+
+_NEVER = "Leave the person out; only they themselves can subscribe again."
+
+
+@rule("recipient.not-looked-up", citation="standards UN-11")
+def check_looked_up(facts: SendFacts) -> Finding | None:
+    """A recipient whose suppressions nobody looked up gets no mail."""
+    if isinstance(facts.recipient_block, str):
+        return None
+    return Finding(
+        "recipient.not-looked-up",
+        "Whether this person may be written to was not looked up.",
+        "Try again; if it stays, tell the operator of this installation.",
+    )
+
+
+@rule("recipient.unsubscribed", citation="16 CFR 316.5; RFC 8058; standards UN-12")
+def check_unsubscribed(facts: SendFacts) -> Finding | None:
+    """A person who unsubscribed from marketing gets none."""
+    if facts.recipient_block != "unsubscribed":
+        return None
+    return Finding("recipient.unsubscribed", "This person unsubscribed from marketing mail.", _NEVER)
+
+
+@rule("recipient.list-unsubscribed", citation="16 CFR 316.5; RFC 8058; standards UN-12")
+def check_list_unsubscribed(facts: SendFacts) -> Finding | None:
+    """A person who left the lists of this mail does not get it."""
+    if facts.recipient_block != "list-unsubscribed":
+        return None
+    return Finding("recipient.list-unsubscribed", "This person unsubscribed from the lists of this mail.", _NEVER)
+
+
+@rule("recipient.suppressed", citation="16 CFR 316.5; standards UN-12, FB-02")
+def check_suppressed(facts: SendFacts) -> Finding | None:
+    """A suppressed address gets no mail; a reason this rule does not know counts as suppressed."""
+    if facts.recipient_block in ("", None, "unsubscribed", "list-unsubscribed"):
+        return None
+    return Finding(
+        "recipient.suppressed",
+        "This address is suppressed.",
+        "Leave the person out; lift the suppression only when you know its reason no longer holds.",
+    )
