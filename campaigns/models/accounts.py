@@ -1,0 +1,75 @@
+"""Accounts (tenants) and the people who work in them."""
+
+from __future__ import annotations
+
+import zoneinfo
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from campaigns.models.base import Public, Stamped
+
+
+class BaaStatus(models.TextChoices):
+    """State of the Business Associate Agreement (45 CFR 164.504(e)); any but `none` is treated as under HIPAA."""
+
+    NONE = "none", "None"
+    PENDING = "pending", "Pending"
+    ACTIVE = "active", "Active"
+    SUSPENDED = "suspended", "Suspended"
+    ENDED = "ended", "Ended"
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError("Choose a time zone such as Europe/Vilnius.")
+
+
+class Account(Public, Stamped):
+    """One organisation; everything else belongs to exactly one account."""
+
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=60, unique=True)
+    postal_address = models.TextField(
+        blank=True, help_text="Shown in marketing mail; the law asks for a valid physical postal address."
+    )
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    baa_status = models.CharField(
+        "BAA status",
+        max_length=10,
+        choices=BaaStatus,
+        default=BaaStatus.NONE,
+        help_text="Business Associate Agreement. An account with one may not use ordinary broadcasts.",
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    """What a member may do; the admin screens read this table of rights from the accounts room."""
+
+    AUTHOR = "author", "Author"
+    APPROVER = "approver", "Approver"
+    COMPLIANCE = "compliance", "Compliance officer"
+    OPERATOR = "operator", "Operator"
+    AUDITOR = "auditor", "Auditor"
+    VIEWER = "viewer", "Viewer"
+
+
+class Membership(Stamped):
+    """A person's role in an account."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=12, choices=Role, default=Role.AUTHOR)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "account", "role"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()} in {self.account}"

@@ -1,0 +1,74 @@
+"""Campaigns: what a marketer plans."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from campaigns.models.accounts import Account
+from campaigns.models.audiences import ContactList
+from campaigns.models.base import Public, Stamped
+from campaigns.models.domains import Sender
+from campaigns.models.templates import TemplateVersion
+from campaigns.models.transports import Transport
+
+
+class CampaignKind(models.TextChoices):
+    BROADCAST = "broadcast", "Broadcast"
+    HIPAA = "hipaa", "HIPAA send"
+
+
+class Purpose(models.TextChoices):
+    """What the mail is for; marketing needs an unsubscribe link and a postal address, transactional does not."""
+
+    MARKETING = "marketing", "Marketing"
+    TRANSACTIONAL = "transactional", "Transactional"
+
+
+class CampaignState(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    SCHEDULED = "scheduled", "Scheduled"
+    SENDING = "sending", "Sending"
+    PAUSED = "paused", "Paused"
+    SENT = "sent", "Sent"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class Campaign(Public, Stamped):
+    """A mail to lists; sending it makes one submission. `content` is pinned: a later template version changes nothing here."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="campaigns")
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=9, choices=CampaignKind, default=CampaignKind.BROADCAST)
+    purpose = models.CharField(max_length=13, choices=Purpose, default=Purpose.MARKETING)
+    content = models.ForeignKey(
+        TemplateVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns"
+    )
+    sender = models.ForeignKey(Sender, null=True, blank=True, on_delete=models.PROTECT, related_name="campaigns")
+    transport = models.ForeignKey(
+        Transport,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="campaigns",
+        help_text="Empty: the account's default.",
+    )
+    lists = models.ManyToManyField(ContactList, related_name="campaigns", blank=True)
+    excluded_lists = models.ManyToManyField(ContactList, related_name="excluded_from", blank=True)
+    state = models.CharField(max_length=9, choices=CampaignState, default=CampaignState.DRAFT, editable=False)
+    send_at = models.DateTimeField(null=True, blank=True, editable=False)
+    stopped_because = models.CharField(max_length=200, blank=True, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["send_at"], name="campaign_schedule_sweep", condition=models.Q(state=CampaignState.SCHEDULED)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name

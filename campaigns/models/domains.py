@@ -1,0 +1,90 @@
+"""Sending domains, their keys, what DNS said about them, and from-addresses."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+
+from campaigns.models.accounts import Account
+from campaigns.models.base import Public, Stamped
+
+
+def new_ownership_token() -> str:
+    return secrets.token_hex(16)
+
+
+class Domain(Public, Stamped):
+    """A domain an account sends from; `name` is its A-label form."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="domains")
+    name = models.CharField("domain", max_length=253)
+    ownership_token = models.CharField(max_length=32, default=new_ownership_token, editable=False)
+    verified_at = models.DateTimeField(null=True, editable=False)
+    checked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["account", "name"], name="domain_once_per_account")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_verified(self) -> bool:
+        return self.verified_at is not None
+
+
+class DkimKey(Stamped):
+    """One DKIM key pair (RFC 6376); the private part is sealed to this row's domain and selector."""
+
+    class Algorithm(models.TextChoices):
+        RSA = "rsa", "RSA 2048"
+        ED25519 = "ed25519", "Ed25519"
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="dkim_keys")
+    selector = models.CharField(max_length=63)
+    algorithm = models.CharField(max_length=8, choices=Algorithm, default=Algorithm.RSA)
+    public_key = models.TextField(editable=False)
+    private_key_sealed = models.BinaryField(editable=False)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["domain", "selector"], name="dkim_selector_once")]
+
+    def __str__(self) -> str:
+        return f"{self.selector}._domainkey.{self.domain}"
+
+
+class DnsFinding(models.Model):
+    """What the last look at DNS found for one record: kept until the next look."""
+
+    domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="findings")
+    record = models.CharField(max_length=70, help_text="`ownership`, or `dkim:` and the selector.")
+    ok = models.BooleanField()
+    code = models.CharField(max_length=60)
+    text = models.CharField(max_length=300)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["domain", "record"], name="finding_per_record")]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Sender(Public, Stamped):
+    """A from-address people may choose in a campaign."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="senders")
+    domain = models.ForeignKey(Domain, on_delete=models.PROTECT, related_name="senders")
+    name = models.CharField(max_length=120, help_text="Shown to the reader before the address.")
+    email = models.CharField("address", max_length=254)
+    reply_to = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        ordering = ["name", "email"]
+        constraints = [models.UniqueConstraint(fields=["account", "email", "name"], name="sender_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"

@@ -1,0 +1,37 @@
+"""Events: what happened to a message, append-only."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from campaigns.models.messages import Message
+
+
+class EventKind(models.TextChoices):
+    SENT = "sent", "Handed over"
+    DELIVERED = "delivered", "Delivered"
+    DEFERRED = "deferred", "Deferred"
+    BOUNCED = "bounced", "Bounced"
+    REFUSED = "refused", "Refused"
+    FAILED = "failed", "Failed"
+    EXPIRED = "expired", "Expired"
+    COMPLAINED = "complained", "Complained"
+    OPENED = "opened", "Opened"
+    CLICKED = "clicked", "Clicked"
+    UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+
+
+class Event(models.Model):
+    """One thing that happened; `code` is a stable error or reply code, `is_machine` null until somebody judged."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=12, choices=EventKind)
+    at = models.DateTimeField()
+    code = models.CharField(max_length=60, blank=True, default="")
+    is_machine = models.BooleanField(null=True)
+
+    class Meta:
+        ordering = ["message", "at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at:%Y-%m-%d %H:%M}"

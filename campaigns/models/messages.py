@@ -1,0 +1,64 @@
+"""Messages: one mail to one recipient, one row. Ten million rows are normal, so the row is narrow."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from campaigns.models.audiences import Contact
+from campaigns.models.base import Public
+from campaigns.models.submissions import Submission
+
+
+class MessageState(models.TextChoices):
+    """The life of a message; campaigns.outbox.states says which step may follow which."""
+
+    QUEUED = "queued", "Queued"
+    HELD = "held", "Held"
+    SENDING = "sending", "Sending"
+    SENT = "sent", "Sent"
+    DELIVERED = "delivered", "Delivered"
+    BOUNCED = "bounced", "Bounced"
+    REFUSED = "refused", "Refused"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    EXPIRED = "expired", "Expired"
+
+
+class Message(Public):
+    """One mail to one recipient.
+
+    `recipient` is plain in the standard lane and empty in the HIPAA lane, whose address is sealed with the
+    placeholders; `address_key` is the blind index in both.
+    """
+
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="messages")
+    # Nobody looks messages up by contact on the hot path; deleting a contact empties the column.
+    contact = models.ForeignKey(Contact, null=True, on_delete=models.SET_NULL, related_name="messages")
+    recipient = models.CharField(max_length=254)
+    recipient_domain = models.CharField(max_length=255)
+    address_key = models.CharField(max_length=43)
+    placeholders_sealed = models.BinaryField(null=True)
+    state = models.CharField(max_length=9, choices=MessageState, default=MessageState.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    claimed_by = models.CharField(max_length=60, blank=True, default="")
+    sent_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=60, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["submission", "address_key"], name="message_once_per_recipient")]
+        indexes = [
+            models.Index(
+                fields=["submission", "next_attempt_at", "id"],
+                name="message_claim",
+                condition=Q(state=MessageState.QUEUED),
+            ),
+            models.Index(fields=["lease_until"], name="message_lease_sweep", condition=Q(state=MessageState.SENDING)),
+            models.Index(fields=["submission", "state"], name="message_report"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Message {str(self.public_id)[:8]}"

@@ -1,0 +1,81 @@
+"""Submissions: accepted send requests."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from campaigns.models.accounts import Account
+from campaigns.models.base import Public, Stamped
+from campaigns.models.campaigns import Campaign, Purpose
+from campaigns.models.domains import Sender
+from campaigns.models.templates import TemplateVersion
+from campaigns.models.transports import Transport
+
+
+class Door(models.TextChoices):
+    """The way in."""
+
+    CAMPAIGN = "campaign", "Campaign"
+    TEST = "test", "Test send"
+    HTTP = "http", "HTTP API"
+    SMTP = "smtp", "SMTP API"
+
+
+class Lane(models.TextChoices):
+    STANDARD = "standard", "Standard"
+    HIPAA = "hipaa", "HIPAA"
+
+
+class SubmissionState(models.TextChoices):
+    """`planning` while recipients are still being written, `open` while messages may leave."""
+
+    PLANNING = "planning", "Planning"
+    OPEN = "open", "Open"
+    PAUSED = "paused", "Paused"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class Submission(Public, Stamped):
+    """One accepted send request: the content and options its messages share.
+
+    `content` is the template version of a campaign; `payload_sealed` the sealed content of an API or SMTP request.
+    `cursor` is the last contact planned, so an interrupted fan-out goes on after it; the highest number when complete.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="submissions")
+    campaign = models.ForeignKey(Campaign, null=True, on_delete=models.CASCADE, related_name="submissions")
+    door = models.CharField(max_length=8, choices=Door)
+    lane = models.CharField(max_length=8, choices=Lane, default=Lane.STANDARD)
+    purpose = models.CharField(max_length=13, choices=Purpose)
+    state = models.CharField(max_length=9, choices=SubmissionState, default=SubmissionState.PLANNING)
+    content = models.ForeignKey(TemplateVersion, null=True, on_delete=models.PROTECT, related_name="submissions")
+    payload_sealed = models.BinaryField(null=True)
+    sender = models.ForeignKey(Sender, null=True, on_delete=models.PROTECT, related_name="submissions")
+    transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="submissions")
+    options = models.JSONField(default=dict)
+    send_at = models.DateTimeField()
+    valid_until = models.DateTimeField()
+    cursor = models.BigIntegerField(default=0)
+    planned = models.BigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            # A campaign is sent once; tests of it are submissions without the campaign.
+            models.UniqueConstraint(
+                fields=["campaign"], condition=Q(door=Door.CAMPAIGN), name="submission_once_per_campaign"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["send_at"],
+                name="submission_sweep",
+                condition=Q(state__in=[SubmissionState.PLANNING, SubmissionState.OPEN]),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Submission {str(self.public_id)[:8]}"

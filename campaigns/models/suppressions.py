@@ -1,0 +1,62 @@
+"""Whom we must not write to: kept by blind index, so it outlives the contact."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from campaigns.models.accounts import Account
+from campaigns.models.audiences import ContactList
+from campaigns.models.base import Stamped
+
+
+class SuppressionScope(models.TextChoices):
+    """How far it reaches: `everything` stops transactional mail too."""
+
+    LIST = "list", "One list"
+    MARKETING = "marketing", "All marketing"
+    EVERYTHING = "everything", "Everything"
+
+
+class SuppressionReason(models.TextChoices):
+    UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+    COMPLAINT = "complaint", "Complained"
+    BOUNCE = "bounce", "Address does not exist"
+    MANUAL = "manual", "Added by hand"
+    IMPORTED = "imported", "Imported"
+
+
+class Suppression(Stamped):
+    """One address, one scope; `list` is set when the scope is one list."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="suppressions", db_index=False)
+    address_key = models.CharField(max_length=43)
+    scope = models.CharField(max_length=10, choices=SuppressionScope)
+    list = models.ForeignKey(ContactList, null=True, blank=True, on_delete=models.CASCADE, related_name="suppressions")
+    reason = models.CharField(max_length=12, choices=SuppressionReason)
+    note = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "address_key"], name="suppression_lookup")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "address_key", "scope"], condition=Q(list=None), name="suppression_once"
+            ),
+            models.UniqueConstraint(
+                fields=["account", "address_key", "list"],
+                condition=Q(list__isnull=False),
+                name="suppression_once_per_list",
+            ),
+            models.CheckConstraint(
+                condition=Q(scope=SuppressionScope.LIST, list__isnull=False)
+                | (~Q(scope=SuppressionScope.LIST) & Q(list=None)),
+                name="suppression_list_with_scope",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_scope_display()}: {self.get_reason_display()}"

@@ -1,0 +1,46 @@
+"""Ways out, and the mailbox of the sandbox."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from campaigns.models.accounts import Account
+from campaigns.models.base import Public, Stamped
+
+
+class Transport(Public, Stamped):
+    """A configured way out of an account; `config_sealed` holds its settings as sealed JSON (credentials included)."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="transports")
+    name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=20, help_text="A name from the delivery registry: sandbox, smtp.")
+    config_sealed = models.BinaryField(default=bytes, editable=False)
+    is_default = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "name"], name="transport_name_once"),
+            models.UniqueConstraint(fields=["account"], condition=Q(is_default=True), name="transport_one_default"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SandboxMail(Public):
+    """A mail the sandbox kept instead of sending; `raw` is its wire form, deflated."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="sandbox_mails")
+    message_id = models.UUIDField(db_index=True, help_text="Public id of the message; the row may be gone.")
+    recipient = models.CharField(max_length=254)
+    subject = models.CharField(max_length=200)
+    raw = models.BinaryField()
+    received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "-id"], name="sandbox_newest")]
+
+    def __str__(self) -> str:
+        return f"Sandbox mail {str(self.public_id)[:8]}"

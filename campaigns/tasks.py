@@ -1,0 +1,57 @@
+"""Background jobs: coarse, safe to run twice, with primary keys for arguments. They call rooms and return nothing."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils import timezone
+
+from campaigns import jobs
+from campaigns.audiences import importing
+from campaigns.models import ImportState
+from campaigns.outbox import claim, control, dispatch, due, finish
+from campaigns.planning import fanout, sending
+
+IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken for stuck
+
+_IMPORT = "campaigns.tasks.run_import"
+_DISPATCH = "campaigns.tasks.dispatch_submission"
+_PLAN = "campaigns.tasks.plan_submission"
+
+SCHEDULES = (jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),)
+
+
+def run_import(job_id: int) -> None:
+    """Import the rest of a file, or as much of it as a job may take; rings again while rows are left."""
+    job = importing.run_import(job_id, budget_seconds=IMPORT_BUDGET)
+    # Still running and in nobody's hands: only the budget ended.
+    if job.state == ImportState.RUNNING and job.lease_until is None:
+        jobs.ring(_IMPORT, job_id)
+
+
+def plan_submission(submission_id: int) -> None:
+    """Write the messages of a submission, then ring for everyone who may hand them over."""
+    if fanout.plan_submission(submission_id):
+        jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
+
+
+def dispatch_submission(submission_id: int) -> None:
+    """Hand over messages for the budget of a slice; rings again while more are due."""
+    if dispatch.dispatch_slice(submission_id).more:
+        jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
+
+
+def sweep() -> None:
+    """Find what a lost bell or a dead process left behind, and start what is due. Runs every minute."""
+    now = timezone.now()
+    claim.release_abandoned(now=now)
+    control.cancel_released(now=now)
+    sending.start_due(now=now)
+    waiting = due.find_due(now=now)
+    claim.expire_overdue(waiting.overdue, now=now)
+    for submission_id in waiting.to_plan:
+        jobs.ring(_PLAN, submission_id)
+    for submission_id in waiting.to_dispatch:
+        jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
+    finish.finish_submissions(now=now)
+    for job_id in importing.find_stopped(now=now):
+        jobs.ring(_IMPORT, job_id)
