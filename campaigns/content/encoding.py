@@ -1,0 +1,43 @@
+"""Quoted-printable by whole lines (RFC 2045 §6.7): a line's encoding depends on that line alone.
+
+Runs of literal lines are encoded once, lines with values per recipient, and both give the bytes that
+encoding the finished text gives. No encoded line starts with a dot or with `From `, so neither dot-stuffing
+nor a mailbox file changes a body.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SAFE = re.compile(r"[ -<>-~]*").fullmatch
+_CHARS = [chr(code) if 32 <= code <= 126 and code != 61 else f"={code:02X}" for code in range(256)]
+# Up to 73 characters, never cutting an =XX in two; room for a soft break and an encoded first character.
+_STRETCH = re.compile(r".{1,73}(?<!=)(?<!=.)")
+_LONGEST = 73
+
+
+def encode_chars(text: str) -> str:
+    """Text (line breaks as \\n) with every character that needs it as =XX; lines end in CRLF and are not broken yet."""
+    if _SAFE(text):
+        return text
+    return "\r\n".join("".join([_CHARS[byte] for byte in line.encode()]) for line in text.split("\n"))
+
+
+def break_lines(encoded: str) -> bytes:
+    """Whole encoded lines with soft breaks: 76 characters at most, the last line ends in CRLF too."""
+    if " \r\n" in encoded:
+        encoded = encoded.replace(" \r\n", "=20\r\n")
+    lines = encoded.split("\r\n")
+    if max(map(len, lines)) > _LONGEST:
+        lines = [line if len(line) <= _LONGEST else "=\r\n".join(_STRETCH.findall(line)) for line in lines]
+    broken = "\r\n" + "\r\n".join(lines)
+    if "\r\n." in broken:
+        broken = broken.replace("\r\n.", "\r\n=2E")
+    if "\r\nFrom " in broken:
+        broken = broken.replace("\r\nFrom ", "\r\n=46rom ")
+    return broken[2:].encode("ascii")
+
+
+def quoted_printable(text: str) -> bytes:
+    """The encoding of a whole text whose last line ends in \\n."""
+    return break_lines(encode_chars(text))
