@@ -1,0 +1,40 @@
+"""Background jobs: imports, planning, dispatch, schedules."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from campaigns import jobs
+from campaigns.tasks import SCHEDULES
+
+
+class Command(BaseCommand):
+    help = "Run background jobs until SIGTERM or SIGINT. Any number of these may run, on any number of hosts."
+    requires_migrations_checks = True
+
+    stopping = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--workers", type=int, default=settings.WORKERS, help="Processes (default: WORKERS).")
+
+    def handle(self, *, workers: int, **options: Any) -> None:
+        if not 1 <= workers <= 64:
+            raise CommandError("--workers must be from 1 to 64.")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note_stop)
+        jobs.sync_schedules(SCHEDULES)
+        # What the last run left behind is looked for now; the first look at the schedules is half a minute away.
+        for entry in SCHEDULES:
+            jobs.ring(entry.job)
+        self.stdout.write(f"Worker with {workers} processes is up.")
+        self.stdout.flush()
+        jobs.run_cluster(workers=workers, should_stop=lambda: self.stopping)
+        self.stdout.write("Worker has stopped.")
+
+    def _note_stop(self, *_: object) -> None:
+        # Only a flag: stopping the cluster inside a handler waits for locks the interrupted code may hold.
+        self.stopping = True

@@ -1,0 +1,1 @@
+"""The outbox: the life of a message, and the only owner of its state."""

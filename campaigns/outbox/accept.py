@@ -1,0 +1,105 @@
+"""Accepting a send request: the one way a submission and its messages come to be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from campaigns import tokens
+from campaigns.addresses import Address
+from campaigns.models import (
+    Account,
+    Campaign,
+    Door,
+    Lane,
+    Message,
+    Sender,
+    Submission,
+    SubmissionState,
+    TemplateVersion,
+    Transport,
+)
+from compliance import vault
+
+VALID_FOR = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """What the messages of a submission share."""
+
+    account: Account
+    door: Door
+    purpose: str
+    content: TemplateVersion
+    sender: Sender
+    transport: Transport
+    send_at: datetime
+    campaign: Campaign | None = None
+    list_ids: tuple[int, ...] = ()
+    excluded_list_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Recipient:
+    """One addressee of a request that brings its own values instead of a contact."""
+
+    address: Address
+    values: Mapping[str, Any]
+
+
+def accept_campaign(request: SendRequest) -> Submission:
+    """A submission in `planning`: its messages are written by the fan-out, chunk by chunk."""
+    return _create(request, state=SubmissionState.PLANNING, planned=0)
+
+
+def accept_messages(request: SendRequest, *, recipients: list[Recipient]) -> Submission:
+    """An open submission with one queued message per recipient; durable when the transaction commits."""
+    account = request.account
+    with transaction.atomic():
+        submission = _create(request, state=SubmissionState.OPEN, planned=len(recipients))
+        messages = [
+            Message(
+                submission=submission,
+                recipient=recipient.address.normalized,
+                recipient_domain=recipient.address.domain,
+                address_key=tokens.address_key(recipient.address, account=account.public_id),
+                next_attempt_at=request.send_at,
+            )
+            for recipient in recipients
+        ]
+        for message, recipient in zip(messages, recipients, strict=True):
+            values = json.dumps(dict(recipient.values), separators=(",", ":")).encode()
+            message.placeholders_sealed = vault.seal(
+                values, **placeholder_context(account, message_id=str(message.public_id))
+            )
+        Message.objects.bulk_create(messages, batch_size=500)
+    return submission
+
+
+def placeholder_context(account: Account, *, message_id: str) -> dict[str, str]:
+    """Where the sealed placeholders of a message belong."""
+    return {"account": str(account.public_id), "thing": "message", "id": message_id, "field": "placeholders"}
+
+
+def _create(request: SendRequest, *, state: SubmissionState, planned: int) -> Submission:
+    return Submission.objects.create(
+        account=request.account,
+        campaign=request.campaign,
+        door=request.door,
+        lane=Lane.STANDARD,
+        purpose=request.purpose,
+        state=state,
+        content=request.content,
+        sender=request.sender,
+        transport=request.transport,
+        options={"lists": list(request.list_ids), "excluded_lists": list(request.excluded_list_ids)},
+        send_at=request.send_at,
+        valid_until=request.send_at + VALID_FOR,
+        planned=planned,
+    )

@@ -1,0 +1,130 @@
+"""Taking messages for hand-over, and giving them back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from campaigns.models import Contact, Event, EventKind, Message, MessageState, SubmissionState
+from campaigns.outbox import workers
+
+BATCH = 500
+EXPIRE_AT_ONCE = 5_000
+# Longer than any single answer an SMTP server may take to give; a dead process on this host is noticed at once.
+LEASE = timedelta(minutes=15)
+
+# One statement, so that two workers can never hold the same row: PostgreSQL passes over rows another worker is
+# taking, SQLite has one writer. The submission is asked in the same breath: a paused or overdue one gives nothing.
+_CLAIM = """
+WITH due AS (
+    SELECT id AS due_id FROM campaigns_message
+    WHERE submission_id = %s AND state = 'queued' AND next_attempt_at <= %s
+      AND EXISTS (SELECT 1 FROM campaigns_submission s WHERE s.id = %s AND s.state = 'open' AND s.valid_until > %s)
+    ORDER BY next_attempt_at, id LIMIT %s {lock}
+)
+UPDATE campaigns_message SET state = 'sending', lease_until = %s, claimed_by = %s, attempts = attempts + 1
+FROM due WHERE id = due_id
+RETURNING id, public_id, contact_id, recipient, recipient_domain, address_key, attempts, placeholders_sealed
+"""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Claimed:
+    """A message in this worker's hands; `attributes` are the contact's, None when the contact is gone."""
+
+    id: int
+    public_id: UUID
+    contact_id: int | None
+    recipient: str
+    recipient_domain: str
+    address_key: str
+    attempts: int
+    placeholders_sealed: bytes | None
+    attributes: dict[str, Any] | None
+
+
+def claim_messages(submission_id: int, *, worker: str, now: datetime, limit: int = BATCH) -> list[Claimed]:
+    """Up to limit due messages of an open submission, now `sending` under the worker's lease."""
+    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    at, until = map(connection.ops.adapt_datetimefield_value, (now, now + LEASE))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_CLAIM.format(lock=lock), [submission_id, at, submission_id, at, limit, until, worker])
+        rows = cursor.fetchall()
+    attributes = dict(
+        Contact.objects.filter(pk__in=[row[2] for row in rows if row[2] is not None]).values_list("pk", "attributes")
+    )
+    return [
+        Claimed(
+            id=row[0],
+            public_id=row[1] if isinstance(row[1], UUID) else UUID(row[1]),
+            contact_id=row[2],
+            recipient=row[3],
+            recipient_domain=row[4],
+            address_key=row[5],
+            attempts=row[6],
+            placeholders_sealed=bytes(row[7]) if row[7] is not None else None,
+            attributes=attributes.get(row[2]),
+        )
+        for row in sorted(rows)
+    ]
+
+
+def renew_lease(*, worker: str, now: datetime) -> None:
+    """Keep what the worker still holds for another lease."""
+    Message.objects.filter(state=MessageState.SENDING, claimed_by=worker).update(lease_until=now + LEASE)
+
+
+def release_claims(*, worker: str, next_attempt_at: datetime | None = None) -> int:
+    """Put back what the worker holds and has not handed over, as if it had never been claimed; returns how many."""
+    held = Message.objects.filter(state=MessageState.SENDING, claimed_by=worker)
+    changes: dict[str, Any] = {} if next_attempt_at is None else {"next_attempt_at": next_attempt_at}
+    return held.update(state=MessageState.QUEUED, lease_until=None, attempts=F("attempts") - 1, **changes)
+
+
+def release_abandoned(*, now: datetime) -> int:
+    """Put back claims of processes that died and of leases that ran out; returns how many.
+
+    Each may have been handed over without being recorded: it goes out again with the same Message-ID.
+    """
+    sending = Message.objects.filter(state=MessageState.SENDING)
+    dead = [name for name in sending.values_list("claimed_by", flat=True).distinct() if workers.is_dead(name)]
+    back = {"state": MessageState.QUEUED, "lease_until": None}
+    return sending.filter(claimed_by__in=dead).update(**back) + sending.filter(lease_until__lte=now).update(**back)
+
+
+def expire_overdue(submission_ids: Collection[int], *, now: datetime) -> int:
+    """Messages still waiting after their submission's time are `expired`, in small steps; returns how many."""
+    total = 0
+    while expired := _expire_some(submission_ids, now=now):
+        total += expired
+    return total
+
+
+def _expire_some(submission_ids: Collection[int], *, now: datetime) -> int:
+    overdue = Message.objects.filter(
+        submission_id__in=submission_ids,
+        submission__valid_until__lte=now,
+        state__in=[MessageState.QUEUED, MessageState.HELD],
+    )
+    with transaction.atomic():
+        # Rows somebody else is ending, by the same step or by cancelling, are passed over: no deadlock.
+        mine = overdue.select_for_update(of=("self",), skip_locked=True)
+        ids = list(mine.values_list("pk", flat=True)[:EXPIRE_AT_ONCE])
+        Event.objects.bulk_create([Event(message_id=pk, kind=EventKind.EXPIRED, at=now) for pk in ids])
+        return Message.objects.filter(pk__in=ids).update(
+            state=MessageState.EXPIRED, done_at=now, error_code="message.expired"
+        )
+
+
+def count_due(submission_id: int, *, now: datetime) -> int:
+    """How many messages could be claimed now."""
+    return Message.objects.filter(
+        submission_id=submission_id, submission__state=SubmissionState.OPEN, submission__valid_until__gt=now,
+        state=MessageState.QUEUED, next_attempt_at__lte=now,
+    ).count()  # fmt: skip

@@ -1,0 +1,85 @@
+"""Pause, resume and cancel a submission, together with its campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from campaigns.models import Campaign, CampaignState, Door, Message, MessageState, Submission, SubmissionState
+from campaigns.outbox import states
+from campaigns.outbox.accept import VALID_FOR
+
+
+def pause_submission(submission: Submission) -> bool:
+    """Within two seconds no message leaves any more; False when it was not running."""
+    return _step(submission, SubmissionState.PAUSED, of=[SubmissionState.OPEN, SubmissionState.PLANNING])
+
+
+def stop_submission(submission: Submission, *, because: str) -> None:
+    """Pause a submission and its campaign for a reason a person must mend; `because` is shown on the campaign.
+
+    A test mail ends instead: there is no page to resume it on.
+    """
+    if submission.door == Door.TEST:
+        cancel_submission(submission, now=timezone.now())
+        return
+    with transaction.atomic():
+        lock_campaigns([submission.pk])
+        if pause_submission(submission):
+            running = Campaign.objects.filter(submissions=submission, state=CampaignState.SENDING)
+            running.update(state=CampaignState.PAUSED, stopped_because=because)
+
+
+def lock_campaigns(submission_ids: Collection[int]) -> None:
+    """Lock the campaigns of submissions for the rest of the transaction.
+
+    Whoever changes both takes the campaign first: a person pausing and a worker finishing wait instead of deadlocking.
+    """
+    of_them = Submission.objects.filter(pk__in=submission_ids).values("campaign")
+    list(Campaign.objects.select_for_update(no_key=True).filter(pk__in=of_them).order_by("pk"))
+
+
+def resume_submission(submission: Submission, *, now: datetime) -> bool:
+    """Messages leave again; planning goes on where it stopped, and ends at once when it was complete.
+
+    The time they have starts anew: nothing expires because somebody took days to decide.
+    """
+    paused = Submission.objects.filter(pk=submission.pk, state=SubmissionState.PAUSED)
+    valid_until = Greatest(F("valid_until"), now + VALID_FOR)
+    return paused.update(state=SubmissionState.PLANNING, valid_until=valid_until) == 1
+
+
+def cancel_submission(submission: Submission, *, now: datetime) -> bool:
+    """Everything not yet handed over is `cancelled`; what is on the wire is recorded as it ends."""
+    with transaction.atomic():
+        of = [SubmissionState.PLANNING, SubmissionState.OPEN, SubmissionState.PAUSED]
+        if not _step(submission, SubmissionState.CANCELLED, of=of):
+            return False
+        cancel_waiting(submission_ids=[submission.pk], now=now)
+    return True
+
+
+def cancel_released(*, now: datetime, only: int | None = None) -> int:
+    """Cancel what a worker still held when its submission was cancelled, and gave back since; returns how many."""
+    cancelled = Submission.objects.filter(
+        Exists(Message.objects.filter(submission=OuterRef("pk"), state=MessageState.QUEUED)),
+        state=SubmissionState.CANCELLED,
+    )
+    if only is not None:
+        cancelled = cancelled.filter(pk=only)
+    return cancel_waiting(submission_ids=list(cancelled.values_list("pk", flat=True)), now=now)
+
+
+def cancel_waiting(*, submission_ids: list[int], now: datetime) -> int:
+    """Cancel the queued and held messages of submissions; returns how many."""
+    waiting = Message.objects.filter(submission_id__in=submission_ids, state__in=states.sources(MessageState.CANCELLED))
+    return waiting.update(state=MessageState.CANCELLED, done_at=now, lease_until=None)
+
+
+def _step(submission: Submission, target: SubmissionState, *, of: list[SubmissionState]) -> bool:
+    return Submission.objects.filter(pk=submission.pk, state__in=of).update(state=target) == 1

@@ -1,0 +1,36 @@
+"""The facts the gate decides on, gathered from a submission."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from campaigns.content.compile import CompiledVersion
+from campaigns.models import Door, Submission
+from compliance.facts import SendFacts
+
+FEATURES = {Door.CAMPAIGN: "campaign.broadcast", Door.TEST: "campaign.test-send"}
+_STEP = 64 * 1024
+
+
+def submission_facts(submission: Submission, *, compiled: CompiledVersion) -> SendFacts:
+    """What is true for every message of the submission; the recipient's part is still unknown, so it would block."""
+    assert submission.sender is not None
+    return SendFacts(
+        feature=FEATURES.get(Door(submission.door), ""),
+        lane=submission.lane,
+        purpose=submission.purpose,
+        account_baa_status=submission.account.baa_status,
+        transport_kind=submission.transport.kind,
+        sender_domain_verified=submission.sender.domain.is_verified,
+        has_unsubscribe_link=compiled.has_unsubscribe_link,
+        has_postal_address=compiled.has_postal_address and bool(submission.account.postal_address.strip()),
+        message_bytes=None,
+        recipient_block=None,
+    )
+
+
+@lru_cache(maxsize=1024)
+def recipient_facts(shared: SendFacts, *, block: str, size: int) -> SendFacts:
+    """The facts for one message; size is rounded up to 64 KiB so that a batch shares few sets of facts."""
+    return replace(shared, recipient_block=block, message_bytes=-(-size // _STEP) * _STEP)

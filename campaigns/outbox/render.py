@@ -1,0 +1,99 @@
+"""From a claimed message to the mail that goes on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from campaigns import addresses, tokens
+from campaigns.content.compile import CompiledVersion, compile_version
+from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.errors import CampaignError
+from campaigns.models import ContactList, Purpose, Submission
+from campaigns.outbox.accept import placeholder_context
+from campaigns.outbox.claim import Claimed
+from compliance import vault
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """Everything the mails of one submission share, made once."""
+
+    submission: Submission
+    compiled: CompiledVersion
+    frame: MailFrame
+    mail_from: str
+    unsubscribe_base: str
+
+
+def make_letterhead(submission: Submission) -> Letterhead:
+    """Compile the content of a submission and fix its headers."""
+    assert submission.content is not None
+    assert submission.sender is not None
+    account, sender = submission.account, submission.sender
+    from_address = addresses.parse(sender.email)
+    is_bulk = submission.purpose == Purpose.MARKETING
+    frame = MailFrame(
+        from_name=sender.name,
+        from_mailbox=from_address.mailbox,
+        reply_to=sender.reply_to,
+        list_id=_list_id(submission, domain=from_address.domain) if is_bulk else "",
+        # Right-most field constant per installation, no per-recipient value (Gmail's Feedback-ID; FB-05).
+        feedback_id=f"{submission.public_id.hex[:12]}:{account.slug}:{submission.door}:{settings.FEEDBACK_SENDER_ID}",
+        is_bulk=is_bulk,
+        account_name=account.name,
+        postal_address=account.postal_address,
+    )
+    return Letterhead(
+        submission=submission,
+        compiled=compile_version(submission.content),
+        frame=frame,
+        mail_from=from_address.mailbox,
+        unsubscribe_base=f"{settings.PUBLIC_URL}/u/",
+    )
+
+
+def _list_id(submission: Submission, *, domain: str) -> str:
+    """`Name <label.account.domain>` of the first list: stable over campaigns (RFC 2919); '' when no list is known."""
+    ids = submission.options.get("lists", [])
+    first = ContactList.objects.filter(pk__in=ids).order_by("pk").first()
+    return f"{first.name} <{first.slug}.{submission.account.slug}.{domain}>" if first else ""
+
+
+def render_message(letterhead: Letterhead, *, message: Claimed, date: datetime) -> bytes:
+    """The mail for one recipient; raises CampaignError when this recipient cannot be written to."""
+    submission = letterhead.submission
+    values = recipient_values(letterhead, message=message)
+    claim = tokens.UnsubscribeClaim(submission.account_id, submission.pk, message.address_key)
+    recipient = MailRecipient(
+        mailbox=wire_mailbox(message),
+        values={**values, "email": message.recipient},
+        # The same for every attempt: a receiver can tell a repeated delivery by it.
+        message_id=f"{message.public_id.hex}@{letterhead.mail_from.rpartition('@')[2]}",
+        unsubscribe_url=letterhead.unsubscribe_base + tokens.unsubscribe_token(claim),
+    )
+    return letterhead.compiled.mail(letterhead.frame, recipient, date=date)
+
+
+def recipient_values(letterhead: Letterhead, *, message: Claimed) -> Mapping[str, Any]:
+    """The recipient's own values: sealed with the message, or the contact's attributes as they are now."""
+    if message.placeholders_sealed is not None:
+        context = placeholder_context(letterhead.submission.account, message_id=str(message.public_id))
+        try:
+            values: dict[str, Any] = json.loads(vault.unseal(message.placeholders_sealed, **context))
+        except vault.SealBroken:
+            raise CampaignError("message.seal-broken", "The values of this message cannot be opened.") from None
+        return values
+    if message.attributes is None:
+        raise CampaignError("recipient.contact-removed", "This contact was removed before the mail left.")
+    return message.attributes
+
+
+def wire_mailbox(message: Claimed) -> str:
+    """The recipient with its domain as A-label (RFC 5890), as SMTP wants it."""
+    return f"{message.recipient.rpartition('@')[0]}@{message.recipient_domain}"

@@ -1,0 +1,1 @@
+"""Planning: a campaign from draft to a submission with messages."""

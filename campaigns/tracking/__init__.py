@@ -1,0 +1,1 @@
+"""What happens after a mail has left: so far, unsubscribing."""
