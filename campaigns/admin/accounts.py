@@ -1,0 +1,81 @@
+"""Accounts and the people who work in them."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+
+from campaigns.accounts.creation import create_account
+from campaigns.admin.rights import Right
+from campaigns.admin.scoping import AccountScopedAdmin, AccountScopedForm, SealpostInline
+from campaigns.models import Account, Membership
+
+
+class AccountForm(AccountScopedForm):
+    """Zones come as a list; a new account is made by the accounts room, which also gives it the sandbox."""
+
+    time_zone = forms.ChoiceField(
+        choices=[(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())],
+        initial="UTC",
+        help_text="Times on the screens and of scheduled campaigns are in this zone.",
+    )
+
+    class Meta:
+        model = Account
+        fields = ("name", "slug", "postal_address", "time_zone", "baa_status")
+        widgets: ClassVar[dict[str, forms.Widget]] = {"postal_address": forms.Textarea(attrs={"rows": 3})}
+        labels: ClassVar[dict[str, str]] = {"slug": "Short name", "baa_status": "Agreement under HIPAA (BAA)"}
+        help_texts: ClassVar[dict[str, str]] = {
+            "slug": "Small letters, digits and hyphens. It appears in technical parts of your mail and never changes.",
+        }
+
+
+class MembershipInline(SealpostInline):
+    model = Membership
+    verbose_name_plural = "People with access"
+
+
+@admin.register(Account)
+class AccountAdmin(AccountScopedAdmin):
+    """One organisation: made by superusers, looked after by its operators."""
+
+    form = AccountForm
+    account_path: ClassVar[str] = "pk"
+    right_to_change: ClassVar[Right] = Right.MANAGE_DOMAINS
+    list_display = ("name", "short_name", "time_zone")
+    list_lead: ClassVar[str] = "An organisation with its own people, templates and mail."
+    add_label: ClassVar[str] = "Add an account"
+    inlines = (MembershipInline,)
+
+    @admin.display(description="Short name", ordering="slug")
+    def short_name(self, account: Account) -> str:
+        return account.slug
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:  # noqa: ARG002
+        return request.user.is_superuser
+
+    def get_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002
+        fields = ["name", "slug", "postal_address", "time_zone"]
+        return [*fields, "baa_status"] if request.user.is_superuser else fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002
+        return () if obj is None else ("slug",)
+
+    def get_inline_instances(self, request: HttpRequest, obj: Account | None = None) -> Any:
+        return super().get_inline_instances(request, obj) if obj is not None else []
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        made = create_account(name=obj.name, slug=obj.slug, postal_address=obj.postal_address, time_zone=obj.time_zone)
+        made.baa_status = obj.baa_status
+        made.save(update_fields=["baa_status"])
+        obj.pk, obj.public_id, obj.created_at = made.pk, made.public_id, made.created_at

@@ -1,0 +1,84 @@
+"""What campaign screens say: states as calm badges, codes as sentences a marketer understands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from campaigns.models import CampaignState, Purpose
+
+# The tone picks a colour; the word beside it says the same, so that nothing hangs on colour alone.
+TONES = {
+    CampaignState.DRAFT: "is-muted",
+    CampaignState.SCHEDULED: "is-info",
+    CampaignState.SENDING: "is-info",
+    CampaignState.PAUSED: "is-warn",
+    CampaignState.SENT: "is-ok",
+    CampaignState.CANCELLED: "is-muted",
+}
+PURPOSES = (
+    (
+        Purpose.MARKETING,
+        "Marketing: newsletters, offers, invitations. Goes only to people who have not unsubscribed.",
+    ),
+    (
+        Purpose.TRANSACTIONAL,
+        "Transactional: something the person asked for or must know, such as a change of terms. Carries no advertising.",
+    ),
+)
+_REASONS = {
+    "recipient.suppressed": "The address is on the suppression list",
+    "recipient.unsubscribed": "Unsubscribed from all marketing before the mail left",
+    "recipient.list-unsubscribed": "Unsubscribed from the list before the mail left",
+    "recipient.contact-removed": "The contact was deleted before the mail left",
+    "recipient.not-looked-up": "It could not be checked whether this person may be written to",
+    "content.unsubscribe-link-missing": "The mail had no unsubscribe link",
+    "content.postal-address-missing": "The mail had no postal address",
+    "hipaa.feature-ineligible": "This account may not send ordinary campaigns",
+    "message.too-large": "The mail was larger than 10 MB",
+    "message.expired": "Could not be delivered in time",
+    "message.seal-broken": "The personal values of this mail could not be read",
+    "sender.domain-unverified": "The sender's domain was not verified",
+    "smtp.550-5.1.1": "The address does not exist",
+    "smtp.452-4.2.2": "The mailbox is full",
+    "smtp.552-5.2.2": "The mailbox is full",
+    "smtp.451-4.3.0": "The receiving side asked to try again later",
+    "smtp.554-5.7.1": "The receiving side refused the mail by its own rules",
+    "smtp.550-5.7.1": "The receiving side refused the mail by its own rules",
+    "smtp.outcome-unknown": "The answer of the receiving side got lost",
+}
+_AREAS = {
+    "address": "The address cannot be written to",
+    "attachment": "An attachment was refused",
+    "content": "The mail could not be made for this person; a value it needs is missing or wrong",
+    "delivery": "The receiving side did not take it",
+    "gate": "A safety check could not be completed",
+    "smtp": "The receiving side did not take it",
+    "transport": "The way out did not work",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why some mails did not arrive, and how many."""
+
+    text: str
+    count: int
+
+
+def explain_reasons(reasons: Mapping[str, int]) -> list[Reason]:
+    """Codes with counts as sentences with counts, most frequent first; codes with one sentence are one line."""
+    counts: dict[str, int] = {}
+    for code, count in reasons.items():
+        counts[explain(code)] = counts.get(explain(code), 0) + count
+    return [Reason(text, count) for text, count in sorted(counts.items(), key=lambda row: (-row[1], row[0]))]
+
+
+def explain(code: str) -> str:
+    """A sentence for a code; a code nobody put into words yet is told by its area."""
+    return _REASONS.get(code) or _AREAS.get(code.partition(".")[0]) or "Another reason"
+
+
+def people(count: int) -> str:
+    """`1 person`, `48,112 people`."""
+    return f"{count:,} {'person' if count == 1 else 'people'}"

@@ -1,0 +1,207 @@
+"""Sending domains with the records to publish, and from-addresses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.html import format_html
+
+from campaigns import addresses
+from campaigns.admin.pages import AccountForm
+from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.words import show_time
+from campaigns.domains.creation import create_domain
+from campaigns.domains.expected import OWNERSHIP, ExpectedRecord, expected_records
+from campaigns.domains.lookup import make_resolver
+from campaigns.domains.senders import change_sender, create_sender
+from campaigns.domains.verification import verify_domain
+from campaigns.errors import CampaignError
+from campaigns.models import Account, DnsFinding, Domain, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class RecordToPublish:
+    """A record and what the last look at DNS said about it."""
+
+    title: str
+    purpose: str
+    expected: ExpectedRecord
+    finding: DnsFinding | None
+
+
+class NewDomainForm(AccountForm):
+    name = forms.CharField(
+        label="Domain",
+        max_length=253,
+        help_text="The part after the @ in your from-address, such as example.org or news.example.org.",
+    )
+
+
+@admin.register(Domain)
+class DomainAdmin(RoomScreen):
+    """Domains: added by name, proved by records in DNS, never edited."""
+
+    list_display = ("name", "status", "looked_up")
+    list_lead: ClassVar[str] = "Domains you send from. Mailboxes trust mail whose domain says that it is yours."
+    add_label: ClassVar[str] = "Add a domain"
+
+    @admin.display(description="Status")
+    def status(self, domain: Domain) -> str:
+        if not domain.is_verified and domain.checked_at is None:
+            return format_html('<span class="badge">{}</span>', "Not checked yet")
+        return _badge(domain.is_verified, "Verified", "Records missing")
+
+    @admin.display(description="Last looked up", ordering="checked_at")
+    def looked_up(self, domain: Domain) -> str:
+        return show_time(domain.checked_at)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.page("<uuid:public_id>/check/", self.check_dns, name="check"), *super().get_urls()]
+
+    def add_page(self, request: HttpRequest) -> HttpResponse:
+        """Add a domain by its name."""
+
+        def add(given: dict[str, Any]) -> str:
+            domain = create_domain(given["account"], name=given["name"])
+            messages.success(
+                request, f"The domain {domain} is added. Now publish the records below where it is managed."
+            )
+            return self.url_of(domain)
+
+        form = NewDomainForm(request.POST or None, accounts=self.accounts_to_change(request))
+        return self.show_form(request, form, add, title=self.add_label, button="Add the domain")
+
+    def row_page(self, request: HttpRequest, domain: Domain, /) -> HttpResponse:
+        """The records to publish, each with what DNS says about it."""
+        return self.show(
+            request,
+            "admin/campaigns/domain/page.html",
+            title=domain.name,
+            obj=domain,
+            records=_records(domain),
+            senders=domain.senders.all(),
+            may_change=self.has_change_permission(request, domain),
+            check_url=self.url_of(domain, view="check"),
+            delete_url=self.url_of(domain, view="delete"),
+        )
+
+    def check_dns(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Ask DNS now."""
+        domain: Domain = self.find_object(request, public_id)
+        self.require_change(request, domain)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if verify_domain(domain, resolver=make_resolver(), now=timezone.now()):
+            messages.success(request, "Everything is in place. You can send from this domain.")
+        else:
+            messages.warning(
+                request, "Not everything is there yet. New records can take from minutes to a day to be seen."
+            )
+        return HttpResponseRedirect(self.url_of(domain))
+
+
+_OWNERSHIP_WORDS = ("Proof that the domain is yours", "Shows that you manage this domain.")
+_KEY_WORDS = (
+    "Signature key",
+    "Lets mailboxes check that nobody changed your mail or sent it in your name (DKIM).",
+)
+
+
+def _records(domain: Domain) -> list[RecordToPublish]:
+    findings = {finding.record: finding for finding in domain.findings.all()}
+    return [
+        RecordToPublish(
+            *(_OWNERSHIP_WORDS if record.kind == OWNERSHIP else _KEY_WORDS), record, findings.get(record.kind)
+        )
+        for record in expected_records(domain)
+    ]
+
+
+class SenderForm(forms.Form):
+    """What can be changed of a sender; the address cannot, campaigns remember it."""
+
+    name = forms.CharField(max_length=120, help_text="Shown before the address, such as “Anna from Example”.")
+    reply_to = forms.CharField(
+        label="Answers go to", required=False, max_length=254, help_text="Empty: to the from-address."
+    )
+
+
+class NewSenderForm(AccountForm):
+    name = forms.CharField(max_length=120, help_text="Shown before the address, such as “Anna from Example”.")
+    email = forms.CharField(label="From-address", max_length=254, help_text="An address at one of your domains.")
+    reply_to = forms.CharField(
+        label="Answers go to", required=False, max_length=254, help_text="Empty: to the from-address."
+    )
+
+
+@admin.register(Sender)
+class SenderAdmin(RoomScreen):
+    """From-addresses; checked and made by the domains room."""
+
+    list_display = ("name", "email", "domain_status")
+    list_select_related = ("domain",)
+    list_lead: ClassVar[str] = "The names and addresses your mail comes from."
+    add_label: ClassVar[str] = "Add a sender"
+
+    @admin.display(description="Domain")
+    def domain_status(self, sender: Sender) -> str:
+        return _badge(sender.domain.is_verified, "Verified", "Not verified")
+
+    def add_page(self, request: HttpRequest) -> HttpResponse:
+        """Add a from-address at one of the account's domains."""
+
+        def add(given: dict[str, Any]) -> str:
+            account: Account = given.pop("account")
+            domain = _domain_of(account, email=given["email"])
+            sender = create_sender(account, domain=domain, **given)
+            messages.success(request, f"{sender.name} can be chosen in campaigns now.")
+            return self.url_of(view="changelist")
+
+        form = NewSenderForm(request.POST or None, accounts=self.accounts_to_change(request))
+        return self.show_form(request, form, add, title=self.add_label, button="Add the sender")
+
+    def row_page(self, request: HttpRequest, sender: Sender, /) -> HttpResponse:
+        """Change the name or where answers go."""
+        if request.method == "POST":
+            self.require_change(request, sender)
+
+        def save(given: dict[str, Any]) -> str:
+            change_sender(sender, **given)
+            messages.success(request, f"{sender.name} is saved.")
+            return self.url_of(view="changelist")
+
+        form = SenderForm(request.POST or None, initial={"name": sender.name, "reply_to": sender.reply_to})
+        return self.show_form(
+            request,
+            form,
+            save,
+            title=sender.name,
+            template="admin/campaigns/sender/page.html",
+            sender=sender,
+            may_change=self.has_change_permission(request, sender),
+            delete_url=self.url_of(sender, view="delete"),
+        )
+
+
+def _domain_of(account: Account, *, email: str) -> Domain:
+    """The account's domain of an address; raises CampaignError when it has none."""
+    name = addresses.parse(email).domain
+    domain = account.domains.filter(name=name).first()
+    if domain is None:
+        raise CampaignError(
+            "domain.unknown",
+            f"{name} is not one of your domains yet.",
+            action="Add the domain first, under Delivery, Domains.",
+        )
+    return domain
+
+
+def _badge(is_good: bool, good: str, bad: str) -> str:
+    return format_html('<span class="badge {}">{}</span>', "is-ok" if is_good else "is-warn", good if is_good else bad)

@@ -1,0 +1,20 @@
+"""Every screen, in one place: importing this module registers them all."""
+
+from campaigns.admin import (
+    accounts,
+    campaigns,
+    contacts,
+    domains,
+    imports,
+    lists,
+    mailbox,
+    suppressions,
+    templates,
+    transports,
+    users,
+)
+
+__all__ = [
+    "accounts", "campaigns", "contacts", "domains", "imports", "lists", "mailbox", "suppressions", "templates",
+    "transports", "users",
+]  # fmt: skip
