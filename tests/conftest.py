@@ -1,0 +1,43 @@
+"""What every test stands on: no network but loopback, and a cache of its own."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+from hypothesis import settings as hypothesis_settings
+
+# A property may take long on a busy machine; the time limit of each test is pytest's.
+hypothesis_settings.register_profile("sealpost", deadline=None)
+hypothesis_settings.load_profile("sealpost")
+
+_connect = socket.socket.connect
+
+
+def _connect_on_loopback(self: socket.socket, address: Any) -> None:
+    if self.family in {socket.AF_INET, socket.AF_INET6}:
+        host = str(address[0])
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise OSError("Tests reach loopback only: fake the network instead.")
+    _connect(self, address)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def only_loopback() -> Iterator[None]:
+    """A test that reaches for the internet fails at once, on every machine alike."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", _connect_on_loopback)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache() -> Iterator[None]:
+    """An empty cache for each test; a new prefix does on a shared Redis what clear() must not."""
+    ours = {**settings.CACHES["default"], "KEY_PREFIX": f"test-{uuid4().hex}"}
+    with override_settings(CACHES={**settings.CACHES, "default": ours}):
+        yield

@@ -1,0 +1,185 @@
+"""Dispatch when something goes wrong: slow ways out, unreadable values, a database that refuses, time that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from campaigns.models import (
+    Account,
+    ContactList,
+    Message,
+    MessageState,
+    SandboxMail,
+    Submission,
+    SubmissionState,
+    Transport,
+)
+from campaigns.outbox import accept, claim, dispatch
+from campaigns.outbox.dispatch import dispatch_slice
+from campaigns.outbox.transports import seal_config
+from campaigns.planning import fanout, sending, testsend
+from compliance import vault
+from compliance.models import Decision
+from tests.factories import make_account, make_campaign, make_contact, make_list, make_sender, make_version
+from tests.smtp_server import ScriptedServer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account() -> Account:
+    return make_account()
+
+
+@pytest.fixture
+def readers(account: Account) -> ContactList:
+    return make_list(account)
+
+
+@pytest.fixture
+def relay(account: Account) -> Iterator[ScriptedServer]:
+    """The account's way out is a relay on loopback."""
+    server = ScriptedServer()
+    server.start()
+    way_out = account.transports.get()
+    use_relay(way_out, host="127.0.0.1", port=server.port)
+    yield server
+    server.stop()
+
+
+def use_relay(way_out: Transport, **config: Any) -> None:
+    way_out.kind = "smtp"
+    way_out.config_sealed = seal_config(way_out, config={"tls": "none", **config})
+    way_out.save()
+
+
+def plan(account: Account, readers: ContactList, **fields: Any) -> Submission:
+    submission = sending.send_now(make_campaign(account, lists=[readers], **fields))
+    fanout.plan_submission(submission.pk)
+    submission.refresh_from_db()
+    return submission
+
+
+def refuse_once(words: str) -> Callable[..., Any]:
+    """A database that refuses the first statement with these words in it, as a locked one does."""
+    left = [words]
+
+    def run(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if left and left[0] in sql:
+            left.clear()
+            raise OperationalError("database is locked")
+        return execute(sql, params, many, context)
+
+    return run
+
+
+def test_a_slice_out_of_time_leaves_the_rest_of_its_batch(
+    account: Account, readers: ContactList, relay: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        make_contact(account, f"slow+{number}@example.org", lists=[readers])
+    submission = plan(account, readers)
+    monkeypatch.setattr(dispatch, "OVERTIME", 0.5)
+    result = dispatch_slice(submission.pk, budget=0)
+    assert result.more
+    sent = Message.objects.filter(state=MessageState.SENT).count()
+    assert 0 < sent == len(relay.mails) < 10
+    assert Message.objects.filter(state=MessageState.QUEUED, attempts=0).count() == 10 - sent
+
+
+def test_values_that_cannot_be_read_stop_nobody_else(account: Account) -> None:
+    sender, content = make_sender(account), make_version(account)
+    submission = testsend.send_test(account, content=content, sender=sender, to="ada@example.org")
+    message = Message.objects.get()
+    context = accept.placeholder_context(account, message_id=str(message.public_id))
+    Message.objects.update(placeholders_sealed=vault.seal(b"[1]", **context))
+    dispatch_slice(submission.pk)
+    message.refresh_from_db()
+    assert (message.state, message.error_code) == (MessageState.FAILED, "message.render-failed")
+
+
+def test_a_filter_that_makes_too_long_a_text_fails_that_recipient_only(account: Account, readers: ContactList) -> None:
+    content = make_version(account)
+    type(content).objects.update(
+        source=content.source.replace("{{ first_name }}", "{{ first_name | split: '' | join: first_name }}"),
+        digest="e" * 64,
+    )
+    content.refresh_from_db()
+    make_contact(account, "long@example.org", lists=[readers], first_name="x" * 10_000)
+    make_contact(account, "short@example.org", lists=[readers], first_name="Ada")
+    dispatch_slice(plan(account, readers, content=content).pk)
+    states = dict(Message.objects.values_list("recipient", "state"))
+    assert states == {"long@example.org": MessageState.FAILED, "short@example.org": MessageState.SENT}
+
+
+def test_a_database_that_refuses_the_record_for_a_moment_makes_no_second_mail(
+    account: Account, readers: ContactList
+) -> None:
+    make_contact(account, "once@example.org", lists=[readers])
+    submission = plan(account, readers)
+    with connection.execute_wrapper(refuse_once("INSERT INTO campaigns_event")), pytest.raises(OperationalError):
+        dispatch_slice(submission.pk)
+    dispatch_slice(submission.pk)
+    assert SandboxMail.objects.count() == 1
+    assert Message.objects.get().state == MessageState.SENT
+
+
+def test_every_decision_is_kept_although_the_slice_breaks(account: Account, readers: ContactList) -> None:
+    make_contact(account, lists=[readers])
+    submission = plan(account, readers)
+    with connection.execute_wrapper(refuse_once("INSERT INTO campaigns_event")), pytest.raises(OperationalError):
+        dispatch_slice(submission.pk)
+    assert Decision.objects.get(submission=submission).recipients == 1
+
+
+def test_nothing_leaves_once_its_time_is_over(
+    account: Account, readers: ContactList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(7):
+        make_contact(account, lists=[readers])
+    submission = plan(account, readers)
+    monkeypatch.setattr(claim, "EXPIRE_AT_ONCE", 3)
+    Submission.objects.update(valid_until=timezone.now() - timedelta(seconds=1))
+    dispatch_slice(submission.pk)
+    assert not SandboxMail.objects.exists()
+    assert set(Message.objects.values_list("state", flat=True)) == {MessageState.EXPIRED}
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.DONE
+
+
+def test_no_claim_takes_what_is_overdue(account: Account, readers: ContactList) -> None:
+    make_contact(account, lists=[readers])
+    submission = plan(account, readers)
+    assert not claim.claim_messages(submission.pk, worker="late", now=submission.valid_until)
+    assert claim.count_due(submission.pk, now=submission.valid_until) == 0
+
+
+def test_a_test_mail_without_a_working_way_out_comes_to_an_end(account: Account) -> None:
+    """Nobody can resume a test, so it may not wait for somebody."""
+    sender, content = make_sender(account), make_version(account)
+    use_relay(account.transports.get())
+    submission = testsend.send_test(account, content=content, sender=sender, to="ada@example.org")
+    dispatch_slice(submission.pk)
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.CANCELLED
+    assert Message.objects.get().state == MessageState.CANCELLED
+
+
+@pytest.mark.parametrize("config", [{"host": "a..b"}, {"host": "127.0.0.1", "port": None}])
+def test_a_relay_that_can_never_be_reached_stops_the_campaign_and_says_so(
+    account: Account, readers: ContactList, config: dict[str, Any]
+) -> None:
+    make_contact(account, lists=[readers])
+    use_relay(account.transports.get(), **config)
+    submission = plan(account, readers)
+    dispatch_slice(submission.pk)
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.PAUSED
+    assert submission.campaign is not None
+    assert submission.campaign.stopped_because

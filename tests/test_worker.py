@@ -1,0 +1,118 @@
+"""`manage.py worker`: real processes, real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django_q.conf import Conf
+from django_q.models import Schedule, Task
+
+from campaigns import jobs, tasks
+from tests.processes import is_alive, processes_below, start_command, wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+
+_numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def _real_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Conf, "SYNC", False)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with start_command("worker", log=tmp_path / "log") as process:
+        yield process
+
+
+def ring(job: str) -> int:
+    number = next(_numbers)
+    jobs.ring(f"tests.sample_jobs.{job}", number)
+    return number
+
+
+def is_done(number: int) -> bool:
+    return wait_until((settings.VAR_DIR / f"job-{number}").exists)
+
+
+def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    os.killpg(process.pid, number)
+
+
+def test_a_job_that_was_rung_is_done(worker: subprocess.Popen[bytes]) -> None:
+    assert is_done(ring("leave_mark"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_worker_stops_within_seconds_when_its_whole_group_is_told(tmp_path: Path, number: signal.Signals) -> None:
+    for _ in range(5):
+        with start_command("worker", log=tmp_path / "log") as process:
+            assert is_done(ring("leave_mark"))
+            family = processes_below(process.pid)
+            signal_group(process, number)
+            assert process.wait(timeout=20) == 0
+            assert not [pid for pid in family if is_alive(pid)]
+
+
+def test_a_worker_told_to_stop_while_it_starts_stops(tmp_path: Path) -> None:
+    with start_command("worker", log=tmp_path / "log") as process:
+        assert wait_until(lambda: b"is up" in (tmp_path / "log").read_bytes())
+        signal_group(process, signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
+def test_a_running_job_is_finished_before_the_worker_stops(worker: subprocess.Popen[bytes]) -> None:
+    number = ring("work_slowly")
+    assert wait_until((settings.VAR_DIR / f"begun-{number}").exists)
+    signal_group(worker, signal.SIGTERM)
+    assert worker.wait(timeout=15) == 0
+    assert (settings.VAR_DIR / f"job-{number}").exists()
+
+
+def test_jobs_go_on_after_a_process_of_the_cluster_was_killed(worker: subprocess.Popen[bytes]) -> None:
+    assert is_done(ring("leave_mark"))
+    (sentinel,) = (pid for pid in processes_below(worker.pid) if processes_below(pid))
+    os.kill(max(processes_below(sentinel)), signal.SIGKILL)
+    # A job rung into the queue of the dead may be lost on Redis; the sweep is there for that.
+    assert wait_until(lambda: not is_alive(sentinel))
+    assert is_done(ring("leave_mark"))
+
+
+def test_no_process_outlives_a_killed_worker(worker: subprocess.Popen[bytes]) -> None:
+    assert is_done(ring("leave_mark"))
+    family = processes_below(worker.pid)
+    worker.kill()
+    assert wait_until(lambda: not any(is_alive(pid) for pid in family), seconds=15)
+
+
+def test_the_stored_reason_of_a_failed_job_names_no_address(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    ring("fail_with_an_address")
+    assert wait_until(Task.objects.filter(success=False).exists)
+    assert "[address]" in Task.objects.get(success=False).result
+    signal_group(worker, signal.SIGTERM)
+    worker.wait(timeout=20)
+    log = (tmp_path / "log").read_text()
+    assert "Failed" in log
+    assert "@example.com" not in log + Task.objects.get(success=False).result
+
+
+def test_the_number_of_processes_can_be_chosen(tmp_path: Path) -> None:
+    with start_command("worker", "--workers", "3", log=tmp_path / "log") as process:
+        # The sentinel, three workers, the monitor and the pusher.
+        assert wait_until(lambda: len(processes_below(process.pid)) == 6)
+
+
+def test_schedules_follow_the_table_in_code() -> None:
+    Schedule.objects.create(func="campaigns.tasks.gone", name="gone", schedule_type=Schedule.MINUTES, minutes=5)
+    call_command("sync_schedules")
+    call_command("sync_schedules")
+    assert sorted(Schedule.objects.values_list("name", flat=True)) == sorted(e.name for e in tasks.SCHEDULES)
