@@ -11,6 +11,8 @@ from django.conf import settings
 from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
+from tests.browser import browser, open_eyes  # noqa: F401 - fixtures for every test
+
 # A property may take long on a busy machine; the time limit of each test is pytest's.
 hypothesis_settings.register_profile("sealpost", deadline=None)
 hypothesis_settings.load_profile("sealpost")

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from django.utils import timezone
 from django_q.conf import Conf
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import expect
 
 from campaigns.audiences import importing
 from campaigns.content.starters import starter_drafts
@@ -33,6 +26,7 @@ from campaigns.models import (
     SuppressionScope,
     Transport,
 )
+from tests.browser import LOOKS, MARKS
 from tests.factories import (
     make_account,
     make_campaign,
@@ -43,18 +37,7 @@ from tests.factories import (
     make_user,
 )
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
-]
-SHOTS = os.environ.get("SHOTS_DIR", "")
-LOOKS = [
-    pytest.param(1280, "light", id="desk-light"),
-    pytest.param(1280, "dark", id="desk-dark"),
-    pytest.param(390, "light", id="phone-light"),
-    pytest.param(390, "dark", id="phone-dark"),
-]
+pytestmark = MARKS
 CSV = "E-mail;First Name;Plan\nada@example.com;Ada;pro\nnobody at all;X;free\ngrace@example.com;Grace;free\n"
 RAW = (
     "From: Green Garden <news@example.com>\r\nTo: {to}\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n"
@@ -62,17 +45,6 @@ RAW = (
     "Content-Type: text/html; charset=utf-8\r\n\r\n<html><body bgcolor='#eef'><h1>{subject}</h1>"
     "<script>document.title = 'broken out'</script><p onclick='x()'>Seeds, soil and a little patience.</p></body></html>"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright keeps an event loop in this thread, and the rows are ours to look at beside it.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(autouse=True)
@@ -163,79 +135,14 @@ class Garden:
         }
 
 
-@dataclass
-class Eyes:
-    """One page of the browser, everything it complained about, and pictures of what it showed."""
-
-    page: Page
-    name: str
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", lambda message: self._note(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("response", lambda answer: self._judge(answer.status, answer.url))
-
-    def _note(self, kind: str, text: str) -> None:
-        if kind in {"error", "warning"}:
-            self.complaints.append(f"{kind}: {text}")
-
-    def _judge(self, status: int, url: str) -> None:
-        if status >= 400:
-            self.complaints.append(f"{status} {url}")
-
-    def look(self, name: str) -> None:
-        """The page fits its window, complains about nothing, and every control has a name."""
-        width = self.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-        nameless = self.page.evaluate(
-            """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea, button, a[href], iframe")]
-                .filter((e) => !(e.labels?.length || e.textContent.trim() || e.ariaLabel || e.title || e.querySelector("[aria-label]")))
-                .map((e) => e.outerHTML)"""
-        )
-        styled = self.page.evaluate("document.querySelectorAll('[style]').length")
-        if SHOTS:
-            self.page.screenshot(path=str(Path(SHOTS) / f"{self.name}-{name}.png"), full_page=True)
-        assert width[0] <= width[1], f"{name}: {width[0]} wide in {width[1]}"
-        assert not nameless, f"{name}: {nameless}"
-        assert not styled, f"{name}: inline styles"
-        # A mail in its frame may try what it likes; that the browser names what it stopped is no fault of ours.
-        complaints = [text for text in self.complaints if "sandboxed" not in text]
-        assert not complaints, f"{name}: {complaints}"
-
-
 @pytest.fixture
 def garden() -> Garden:
     return Garden()
 
 
-@pytest.fixture
-def open_eyes(browser: Browser, live_server: LiveServer) -> Iterator[Any]:
-    contexts: list[BrowserContext] = []
-
-    def open_one(width: int, scheme: Any, *, garden: Garden | None = None, scripts: bool = True) -> Eyes:
-        context = browser.new_context(
-            viewport={"width": width, "height": 844 if width < 500 else 900},
-            color_scheme=scheme,
-            base_url=live_server.url,
-            java_script_enabled=scripts,
-        )
-        contexts.append(context)
-        context.set_default_timeout(15_000)
-        if garden is not None:
-            client = Client()
-            client.force_login(garden.user)
-            cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-        return Eyes(context.new_page(), f"{'phone' if width < 500 else 'desk'}-{scheme}")
-
-    yield open_one
-    for context in contexts:
-        context.close()
-
-
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_screen_fits_and_its_console_stays_empty(open_eyes: Any, garden: Garden, width: int, scheme: str) -> None:
-    eyes = open_eyes(width, scheme, garden=garden)
+    eyes = open_eyes(width, scheme, user=garden.user)
     for name, address in garden.screens().items():
         eyes.page.goto(address)
         eyes.look(name)
@@ -262,7 +169,7 @@ def test_signing_in_and_out(open_eyes: Any, garden: Garden) -> None:
 
 
 def test_the_theme_can_be_chosen_by_hand(open_eyes: Any, garden: Garden) -> None:
-    eyes = open_eyes(1280, "light", garden=garden)
+    eyes = open_eyes(1280, "light", user=garden.user)
     page = eyes.page
     page.goto("/admin/")
     paper = "getComputedStyle(document.body).backgroundColor"
@@ -273,7 +180,7 @@ def test_the_theme_can_be_chosen_by_hand(open_eyes: Any, garden: Garden) -> None
 
 
 def test_the_navigation_folds_on_a_phone(open_eyes: Any, garden: Garden) -> None:
-    eyes = open_eyes(390, "light", garden=garden)
+    eyes = open_eyes(390, "light", user=garden.user)
     page = eyes.page
     page.goto("/admin/")
     link = page.get_by_role("link", name="Templates", exact=True)
@@ -285,7 +192,7 @@ def test_the_navigation_folds_on_a_phone(open_eyes: Any, garden: Garden) -> None
 
 
 def test_an_import_from_the_file_to_its_result(open_eyes: Any, garden: Garden) -> None:
-    eyes = open_eyes(390, "light", garden=garden)
+    eyes = open_eyes(390, "light", user=garden.user)
     page = eyes.page
     page.goto(f"/admin/campaigns/importjob/add/?list={garden.staff.public_id}")
     page.get_by_label("File", exact=True).set_input_files(
@@ -314,7 +221,7 @@ def test_an_import_from_the_file_to_its_result(open_eyes: Any, garden: Garden) -
 
 
 def test_nothing_typed_into_a_template_is_lost_when_it_cannot_be_saved(open_eyes: Any, garden: Garden) -> None:
-    eyes = open_eyes(1280, "light", garden=garden)
+    eyes = open_eyes(1280, "light", user=garden.user)
     page = eyes.page
     page.goto(garden.screens()["emailtemplate"])
     page.get_by_label("Subject").fill("Hello {{ unknown_word }}")
@@ -333,7 +240,7 @@ def test_nothing_typed_into_a_template_is_lost_when_it_cannot_be_saved(open_eyes
 
 
 def test_the_preview_shows_what_is_typed_without_saving_it(open_eyes: Any, garden: Garden) -> None:
-    eyes = open_eyes(1280, "light", garden=garden)
+    eyes = open_eyes(1280, "light", user=garden.user)
     page = eyes.page
     page.goto(garden.screens()["emailtemplate"])
     page.get_by_label("Content").fill("<p>Only typed, {{ first_name }}</p>")
@@ -346,7 +253,7 @@ def test_the_preview_shows_what_is_typed_without_saving_it(open_eyes: Any, garde
 
 
 def test_a_mail_in_the_sandbox_cannot_act(open_eyes: Any, garden: Garden) -> None:
-    eyes = open_eyes(1280, "light", garden=garden)
+    eyes = open_eyes(1280, "light", user=garden.user)
     page = eyes.page
     page.goto(garden.screens()["sandboxmail"])
     frame = page.frame_locator("iframe[name=mail]")
@@ -358,7 +265,7 @@ def test_a_mail_in_the_sandbox_cannot_act(open_eyes: Any, garden: Garden) -> Non
 
 
 def test_a_template_is_saved_without_any_script(open_eyes: Any, garden: Garden) -> None:
-    eyes = open_eyes(1280, "light", garden=garden, scripts=False)
+    eyes = open_eyes(1280, "light", user=garden.user, scripts=False)
     page = eyes.page
     page.goto(garden.screens()["emailtemplate"])
     page.get_by_label("Subject").fill("A plain hello")

@@ -1,54 +1,26 @@
 """The campaign journey in a real browser: on a desk and on a phone, in light and in dark."""
 
-import os
 import re
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from email import message_from_bytes
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from django_q.conf import Conf
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page, expect
 
 from campaigns.models import Campaign, CampaignState, SandboxMail, Submission, Suppression
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.planning import fanout, sending
 from campaigns.planning.compose import create_campaign
+from tests.browser import LOOKS, MARKS, Eyes
 from tests.factories import make_account, make_contact, make_list, make_sender, make_template, make_user, make_version
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
-]
-SHOTS = os.environ.get("SHOTS_DIR", "")
-LOOKS = [
-    pytest.param(1280, "light", id="desk-light"),
-    pytest.param(1280, "dark", id="desk-dark"),
-    pytest.param(390, "light", id="phone-light"),
-    pytest.param(390, "dark", id="phone-dark"),
-]
+pytestmark = MARKS
 MAIL = """<html><head><style>h1 { color: #155e5a }</style></head><body>
 <h1>Spring is here, {{ first_name }}</h1><p>Seeds, soil and a little patience: our list for March.</p>
 <p>{{ account_name }}, {{ postal_address }}<br><a href="{{ unsubscribe_url }}">Unsubscribe</a></p></body></html>"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright keeps an event loop in this thread, and the rows are ours to look at beside it.
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(autouse=True)
@@ -74,74 +46,9 @@ class Garden:
         self.user = make_user(self.account, role="operator", email="operator@example.com")
 
 
-@dataclass
-class Eyes:
-    """One page of the browser, everything it complained about, and pictures of what it showed."""
-
-    page: Page
-    name: str
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", lambda message: self._note(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("response", lambda answer: self._judge(answer.status, answer.url))
-
-    def _note(self, kind: str, text: str) -> None:
-        if kind in {"error", "warning"}:
-            self.complaints.append(f"{kind}: {text}")
-
-    def _judge(self, status: int, url: str) -> None:
-        if status >= 400:
-            self.complaints.append(f"{status} {url}")
-
-    def look(self, name: str) -> None:
-        """The page fits its window, complains about nothing, and every control has a name."""
-        width = self.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
-        assert width[0] <= width[1], f"{name}: {width[0]} wide in {width[1]}"
-        nameless = self.page.evaluate(
-            """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea, button, a[href]")]
-                .filter((e) => !(e.labels?.length || e.textContent.trim() || e.ariaLabel || e.querySelector("[aria-label]") || e.title || e.value))
-                .map((e) => e.outerHTML)"""
-        )
-        assert not nameless, nameless
-        if SHOTS:
-            self.page.screenshot(path=str(Path(SHOTS) / f"{self.name}-{name}.png"), full_page=True)
-        assert not self.complaints, f"{name}: {self.complaints}"
-
-    def press(self, label: str) -> None:
-        pattern = re.compile(label)
-        self.page.get_by_role("button", name=pattern).or_(self.page.get_by_role("link", name=pattern)).first.click()
-
-
 @pytest.fixture
 def garden() -> Garden:
     return Garden()
-
-
-@pytest.fixture
-def open_eyes(browser: Browser, live_server: LiveServer) -> Iterator[Any]:
-    contexts: list[BrowserContext] = []
-
-    def open_one(width: int, scheme: Any, *, garden: Garden | None = None, scripts: bool = True) -> Eyes:
-        context = browser.new_context(
-            viewport={"width": width, "height": 844 if width < 500 else 900},
-            color_scheme=scheme,
-            base_url=live_server.url,
-            java_script_enabled=scripts,
-        )
-        contexts.append(context)
-        context.set_default_timeout(15_000)
-        if garden is not None:
-            client = Client()
-            client.force_login(garden.user)
-            cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-        return Eyes(context.new_page(), f"{'phone' if width < 500 else 'desk'}-{scheme}")
-
-    yield open_one
-    for context in contexts:
-        context.close()
 
 
 def compose(eyes: Eyes) -> Campaign:
@@ -162,7 +69,7 @@ def compose(eyes: Eyes) -> Campaign:
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_a_campaign_from_draft_to_report(open_eyes: Any, garden: Garden, width: int, scheme: str) -> None:
-    eyes: Eyes = open_eyes(width, scheme, garden=garden)
+    eyes: Eyes = open_eyes(width, scheme, user=garden.user)
     page = eyes.page
     campaign = compose(eyes)
     expect(page.get_by_text("Nothing stops this campaign")).to_be_visible()
@@ -205,7 +112,7 @@ def test_a_campaign_from_draft_to_report(open_eyes: Any, garden: Garden, width: 
 
 
 def test_a_running_campaign_is_paused_and_resumed(open_eyes: Any, garden: Garden) -> None:
-    eyes: Eyes = open_eyes(1280, "light", garden=garden)
+    eyes: Eyes = open_eyes(1280, "light", user=garden.user)
     page = eyes.page
     compose(eyes)
     eyes.press("Send now")
@@ -230,7 +137,7 @@ def test_a_running_campaign_is_paused_and_resumed(open_eyes: Any, garden: Garden
 def test_everything_that_stops_a_campaign_leads_somewhere(
     open_eyes: Any, garden: Garden, width: int, scheme: str
 ) -> None:
-    eyes: Eyes = open_eyes(width, scheme, garden=garden)
+    eyes: Eyes = open_eyes(width, scheme, user=garden.user)
     campaign = compose(eyes)
     garden.account.postal_address = ""
     garden.account.save()
@@ -246,7 +153,7 @@ def test_everything_that_stops_a_campaign_leads_somewhere(
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_a_time_is_chosen_shown_twice_and_confirmed(open_eyes: Any, garden: Garden, width: int, scheme: str) -> None:
-    eyes: Eyes = open_eyes(width, scheme, garden=garden)
+    eyes: Eyes = open_eyes(width, scheme, user=garden.user)
     page = eyes.page
     compose(eyes)
     eyes.press("Schedule")
@@ -266,7 +173,7 @@ def test_a_time_is_chosen_shown_twice_and_confirmed(open_eyes: Any, garden: Gard
 
 
 def test_the_journey_works_without_javascript(open_eyes: Any, garden: Garden) -> None:
-    eyes: Eyes = open_eyes(390, "light", garden=garden, scripts=False)
+    eyes: Eyes = open_eyes(390, "light", user=garden.user, scripts=False)
     page = eyes.page
     campaign = compose_plainly(page)
     page.get_by_role("link", name=re.compile("Send now")).click()
