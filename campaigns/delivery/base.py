@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class SharedContent:
+    """What the mails of one request have in common, for transports that build the mail elsewhere.
+
+    `subject`, `html` and `text` hold `{{name}}` where `OutgoingEmail.values` has a value, already escaped for its place.
+    """
+
+    from_name: str
+    from_mailbox: str
+    reply_to: str
+    subject: str
+    html: str
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class OutgoingEmail:
-    """One mail ready for the wire: envelope and CRLF bytes, not dot-stuffed. `id` comes back in the receipt."""
+    """One mail ready to leave. `id` comes back in the receipt.
+
+    `data` is the mail as CRLF bytes, not dot-stuffed; empty for a transport that `takes_content`, which gets `shared`
+    (the same object for mails that may go in one request), the recipient's `values` and own `headers` instead.
+    """
 
     id: int
     public_id: UUID
     mail_from: str
     rcpt_to: str
     data: bytes
+    shared: SharedContent | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Outcome(StrEnum):
@@ -31,7 +54,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one mail; `code` is stable and names nobody, such as `smtp.550-5.1.1`."""
+    """What became of one mail; `code` is stable and names nobody, such as `smtp.550-5.1.1`; at most 55 characters."""
 
     id: int
     outcome: Outcome
@@ -56,14 +79,26 @@ Keep = Callable[[Sequence[OutgoingEmail]], None]
 """Stores mails durably; given to transports that keep instead of send, because delivery sees no table."""
 
 
+Leaving = Callable[[Sequence[int]], None]
+"""Told the ids of mails right before they may become accepted: the first byte of a body, the start of a request."""
+
+
+def note_nothing(ids: Sequence[int]) -> None:
+    """A `Leaving` for when nobody keeps a journal."""
+
+
 class Transport(Protocol):
     """A way out.
 
     `send` pulls mails as it has room for them and yields exactly one receipt for each it pulled, in any order, as
-    answers arrive; it raises TransportError when it cannot go on, and mails without a receipt then were not handed
-    over. The consumer may stop early: closing the iterator leaves nothing half sent.
+    answers arrive: the receipt of a mail before the next one leaves on the same connection. While it waits for
+    answers it yields None about once a second, so that the consumer can look around. It raises TransportError when it
+    cannot go on; mails without a receipt then were not handed over, unless `leaving` was told of them: then nobody
+    knows. The source of mails may end at any time: what was pulled is finished. Closing the iterator gives up at once.
     """
 
-    def send(self, emails: Iterable[OutgoingEmail]) -> Iterator[Receipt]: ...
+    takes_content: bool
+
+    def send(self, emails: Iterable[OutgoingEmail], *, leaving: Leaving = ...) -> Iterator[Receipt | None]: ...
 
     def close(self) -> None: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from campaigns.delivery.base import Keep, Outcome, OutgoingEmail, Receipt
+from campaigns.delivery.base import Keep, Leaving, Outcome, OutgoingEmail, Receipt, note_nothing
 
 SCRIPT = {
     "bounce": (Outcome.REJECTED, "smtp.550-5.1.1"),
@@ -25,13 +25,16 @@ _CHUNK = 100  # mails stored in one commit
 class SandboxTransport:
     """Keeps mails through `keep` before it receipts them, as a real next hop does before its 250."""
 
+    takes_content = False
+
     def __init__(self, keep: Keep) -> None:
         self._keep = keep
 
-    def send(self, emails: Iterable[OutgoingEmail]) -> Iterator[Receipt]:
+    def send(self, emails: Iterable[OutgoingEmail], *, leaving: Leaving = note_nothing) -> Iterator[Receipt]:
         source = iter(emails)
         while chunk := list(islice(source, _CHUNK)):
             receipts = [scripted_receipt(email) for email in chunk]
+            leaving([email.id for email in chunk])
             self._keep([e for e, r in zip(chunk, receipts, strict=True) if r.outcome in _KEPT])
             yield from receipts
 

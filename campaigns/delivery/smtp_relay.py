@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, TransportError
+from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
 
 _ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _LOST = (smtplib.SMTPServerDisconnected, OSError)
@@ -51,12 +51,15 @@ class SmtpRelayTransport:
     When no connection can be opened it raises TransportError: the mails still to come are somebody's to retry.
     """
 
+    takes_content = False
+
     def __init__(self, config: RelayConfig) -> None:
         self._config = config
         self._connection: smtplib.SMTP | None = None
 
-    def send(self, emails: Iterable[OutgoingEmail]) -> Iterator[Receipt]:
+    def send(self, emails: Iterable[OutgoingEmail], *, leaving: Leaving = note_nothing) -> Iterator[Receipt]:
         for email in emails:
+            leaving([email.id])
             connection = self._connection or self._connect()
             self._connection = connection
             yield self._transact(connection, email)

@@ -2,10 +2,11 @@
 
 from campaigns.models.accounts import Account, BaaStatus, Membership, Role
 from campaigns.models.audiences import ConsentKind, Contact, ContactList, Subscription, SubscriptionState
-from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, Purpose
+from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, Purpose, WindowZone
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
 from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
+from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
 from campaigns.models.messages import Message, MessageState
 from campaigns.models.submissions import Door, Lane, Submission, SubmissionState
 from campaigns.models.suppressions import Suppression, SuppressionReason, SuppressionScope
@@ -14,9 +15,9 @@ from campaigns.models.transports import SandboxMail, Transport
 
 __all__ = [
     "Account", "BaaStatus", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact", "ContactList",
-    "DkimKey", "DnsFinding", "Domain", "Door", "EmailTemplate", "Event", "EventKind", "ImportJob", "ImportRowError",
+    "DayCount", "DkimKey", "DnsFinding", "Domain", "DomainLimit", "Door", "EmailTemplate", "Event", "EventKind", "ImportJob", "ImportRowError",
     "ImportSeen", "ImportState", "Lane", "Membership", "Message", "MessageState", "Purpose", "Role", "SandboxMail",
     "Sender",
     "SourceKind", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
-    "SuppressionReason", "SuppressionScope", "TemplateVersion", "Transport",
+    "SuppressionReason", "SuppressionScope", "TemplateVersion", "TokenBucket", "Transport", "WindowZone",
 ]  # fmt: skip

@@ -43,6 +43,15 @@ class Account(Public, Stamped):
         help_text="Business Associate Agreement. An account with one may not use ordinary broadcasts.",
     )
 
+    max_per_second = models.FloatField("messages per second", null=True, blank=True, help_text="Empty: no limit.")
+    stop_at_bounce_percent = models.FloatField(
+        default=5.0, help_text="A campaign pauses itself when more of its mail than this does not arrive."
+    )
+    # Gmail: stay under 0.10 %, never reach 0.30 % (MP-05).
+    stop_at_complaint_percent = models.FloatField(
+        default=0.3, help_text="A campaign pauses itself when more of its readers than this call it spam."
+    )
+
     class Meta:
         ordering = ["name"]
 

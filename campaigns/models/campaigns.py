@@ -34,6 +34,13 @@ class CampaignState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class WindowZone(models.TextChoices):
+    """Whose clock the send window of a campaign goes by; a recipient without a time zone has the account's."""
+
+    ACCOUNT = "account", "Ours"
+    RECIPIENT = "recipient", "The reader's"
+
+
 class Campaign(Public, Stamped):
     """A mail to lists; sending it makes one submission. `content` is pinned: a later template version changes nothing here."""
 
@@ -55,6 +62,15 @@ class Campaign(Public, Stamped):
     )
     lists = models.ManyToManyField(ContactList, related_name="campaigns", blank=True)
     excluded_lists = models.ManyToManyField(ContactList, related_name="excluded_from", blank=True)
+    max_per_hour = models.PositiveIntegerField("messages per hour", null=True, blank=True, help_text="Empty: no limit.")
+    window_start = models.TimeField("not before", null=True, blank=True)
+    window_end = models.TimeField("not after", null=True, blank=True)
+    window_zone = models.CharField(max_length=9, choices=WindowZone, default=WindowZone.ACCOUNT)
+    hold_uncertain = models.BooleanField(
+        "ask before repeating",
+        default=False,
+        help_text="When a mail may or may not have left, wait for a person instead of sending it again.",
+    )
     state = models.CharField(max_length=9, choices=CampaignState, default=CampaignState.DRAFT, editable=False)
     send_at = models.DateTimeField(null=True, blank=True, editable=False)
     stopped_because = models.CharField(max_length=200, blank=True, editable=False)

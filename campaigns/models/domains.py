@@ -22,6 +22,16 @@ class Domain(Public, Stamped):
     ownership_token = models.CharField(max_length=32, default=new_ownership_token, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
+    return_path = models.CharField(
+        max_length=254,
+        blank=True,
+        default="",
+        help_text="Where bounces go, such as bounces@mail.example.org. Empty: to the From address.",
+    )
+    max_per_second = models.FloatField("messages per second", null=True, blank=True, help_text="Empty: no limit.")
+    warmup_started_on = models.DateField(
+        null=True, blank=True, help_text="From this day the daily number of messages grows by the warm-up plan."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -36,11 +46,21 @@ class Domain(Public, Stamped):
 
 
 class DkimKey(Stamped):
-    """One DKIM key pair (RFC 6376); the private part is sealed to this row's domain and selector."""
+    """One DKIM key pair (RFC 6376); the private part is sealed to this row's domain and selector.
+
+    A `new` key is to be published; a `signing` one signs; a `retiring` one stays published until the mail it signed
+    has been verified everywhere, then `retired` (DK-06).
+    """
 
     class Algorithm(models.TextChoices):
         RSA = "rsa", "RSA 2048"
         ED25519 = "ed25519", "Ed25519"
+
+    class State(models.TextChoices):
+        NEW = "new", "To be published"
+        SIGNING = "signing", "Signing"
+        RETIRING = "retiring", "Retiring"
+        RETIRED = "retired", "Retired"
 
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="dkim_keys")
     selector = models.CharField(max_length=63)
@@ -48,6 +68,8 @@ class DkimKey(Stamped):
     public_key = models.TextField(editable=False)
     private_key_sealed = models.BinaryField(editable=False)
     is_active = models.BooleanField(default=True)
+    state = models.CharField(max_length=8, choices=State, default=State.NEW, editable=False)
+    state_since = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["domain", "selector"], name="dkim_selector_once")]

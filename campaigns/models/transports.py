@@ -14,9 +14,14 @@ class Transport(Public, Stamped):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="transports")
     name = models.CharField(max_length=80)
-    kind = models.CharField(max_length=20, help_text="A name from the delivery registry: sandbox, smtp.")
+    kind = models.CharField(max_length=20, help_text="A name from the delivery registry.")
     config_sealed = models.BinaryField(default=bytes, editable=False)
     is_default = models.BooleanField(default=False)
+    max_per_second = models.FloatField("messages per second", null=True, blank=True, help_text="Empty: no limit.")
+    # The circuit breaker: after too many failures in a row nothing leaves this way until the time given here.
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    broken_until = models.DateTimeField(null=True, editable=False)
+    broken_because = models.CharField(max_length=200, blank=True, default="", editable=False)
 
     class Meta:
         ordering = ["name"]

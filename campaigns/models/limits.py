@@ -1,0 +1,47 @@
+"""What was let through lately: the shared counters behind sending limits."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from campaigns.models.accounts import Account
+
+
+class DomainLimit(models.Model):
+    """How fast an account writes to one recipient domain; `domain` is its A-label form, a subdomain has its own."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="domain_limits")
+    domain = models.CharField(max_length=253)
+    max_per_second = models.FloatField("messages per second")
+
+    class Meta:
+        ordering = ["domain"]
+        constraints = [models.UniqueConstraint(fields=["account", "domain"], name="domain_limit_once")]
+
+    def __str__(self) -> str:
+        return self.domain
+
+
+class TokenBucket(models.Model):
+    """A token bucket shared by all workers: `tokens` as they were at `filled_at`."""
+
+    key = models.CharField(max_length=320, unique=True)
+    tokens = models.FloatField()
+    filled_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class DayCount(models.Model):
+    """How many messages a key let through on one day."""
+
+    key = models.CharField(max_length=80)
+    day = models.DateField()
+    used = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "day"], name="day_count_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key} on {self.day}"
