@@ -8,7 +8,7 @@ from django.utils import timezone
 from campaigns import jobs
 from campaigns.audiences import importing
 from campaigns.models import ImportState
-from campaigns.outbox import claim, control, dispatch, due, finish
+from campaigns.outbox import claim, control, dispatch, due, finish, recovery
 from campaigns.planning import fanout, sending
 
 IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken for stuck
@@ -43,7 +43,7 @@ def dispatch_submission(submission_id: int) -> None:
 def sweep() -> None:
     """Find what a lost bell or a dead process left behind, and start what is due. Runs every minute."""
     now = timezone.now()
-    claim.release_abandoned(now=now)
+    recovery.recover(now=now)
     control.cancel_released(now=now)
     sending.start_due(now=now)
     waiting = due.find_due(now=now)

@@ -29,7 +29,7 @@ from campaigns.models import (
     SuppressionReason,
     SuppressionScope,
 )
-from campaigns.outbox import claim, workers
+from campaigns.outbox import claim
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.reports import campaign_report
 from campaigns.outbox.transports import seal_config
@@ -208,19 +208,6 @@ def test_two_workers_never_hold_the_same_message(account: Account, readers: Cont
     assert len(first) == 6
     assert len(second) == 4
     assert not {m.id for m in first} & {m.id for m in second}
-
-
-def test_a_claim_of_a_dead_process_goes_back_and_a_living_one_stays(account: Account, readers: ContactList) -> None:
-    for _ in range(2):
-        make_contact(account, lists=[readers])
-    submission = plan(make_campaign(account, lists=[readers]))
-    now = timezone.now()
-    alive = workers.new_worker()
-    host = alive.partition(":")[0]
-    claim.claim_messages(submission.pk, worker=alive, now=now, limit=1)
-    claim.claim_messages(submission.pk, worker=f"{host}:4194303:1:abcd", now=now, limit=1)
-    assert claim.release_abandoned(now=now) == 1
-    assert claim.release_abandoned(now=now + claim.LEASE) == 1
 
 
 def test_the_message_id_is_the_same_in_every_attempt_and_names_nobody(account: Account, readers: ContactList) -> None:

@@ -12,11 +12,10 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from campaigns.models import Contact, Event, EventKind, Message, MessageState, SubmissionState
-from campaigns.outbox import workers
 
 BATCH = 500
 EXPIRE_AT_ONCE = 5_000
-# Longer than any single answer an SMTP server may take to give; a dead process on this host is noticed at once.
+# Longer than any single answer an SMTP server may take to give; a dead process on this host is noticed by its journal.
 LEASE = timedelta(minutes=15)
 
 # One statement, so that two workers can never hold the same row: PostgreSQL passes over rows another worker is
@@ -85,17 +84,6 @@ def release_claims(*, worker: str, next_attempt_at: datetime | None = None) -> i
     held = Message.objects.filter(state=MessageState.SENDING, claimed_by=worker)
     changes: dict[str, Any] = {} if next_attempt_at is None else {"next_attempt_at": next_attempt_at}
     return held.update(state=MessageState.QUEUED, lease_until=None, attempts=F("attempts") - 1, **changes)
-
-
-def release_abandoned(*, now: datetime) -> int:
-    """Put back claims of processes that died and of leases that ran out; returns how many.
-
-    Each may have been handed over without being recorded: it goes out again with the same Message-ID.
-    """
-    sending = Message.objects.filter(state=MessageState.SENDING)
-    dead = [name for name in sending.values_list("claimed_by", flat=True).distinct() if workers.is_dead(name)]
-    back = {"state": MessageState.QUEUED, "lease_until": None}
-    return sending.filter(claimed_by__in=dead).update(**back) + sending.filter(lease_until__lte=now).update(**back)
 
 
 def expire_overdue(submission_ids: Collection[int], *, now: datetime) -> int:

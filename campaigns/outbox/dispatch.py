@@ -1,46 +1,36 @@
-"""Handing messages over: claim, gate, render, send, record, batch after batch."""
+"""Handing messages over: claim, gate, render, send, record, for the length of a slice."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 
-from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from campaigns import jobs
-from campaigns.audiences import suppression
-from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, Transport, TransportError
+from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, TransportError
 from campaigns.delivery.retry import next_delay
-from campaigns.errors import CampaignError
 from campaigns.models import MessageState, Submission, SubmissionState
-from campaigns.outbox import claim, control, facts, finish, record, render, transports, workers
+from campaigns.outbox import claim, control, finish, prepare, recovery, transports
 from campaigns.outbox.claim import Claimed
-from compliance import gate
-from compliance.facts import SendFacts
+from campaigns.outbox.journal import Journal, Mark
+from campaigns.outbox.record import Result
+from campaigns.outbox.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
 BUDGET = 45.0  # seconds a slice may take claims; the job behind it is rung again while messages are due
-OVERTIME = 15.0  # seconds more for the batch in hand: a slow next hop must not keep a job until it is taken for stuck
-FLUSH_EVERY = 0.2  # seconds between records
-FLUSH_SIZE = 500
+OVERTIME = 15.0  # seconds more in which mails of the batch in hand may leave
+PATIENCE = 600.0  # seconds an answer may take after that (RFC 5321 §4.5.3.2.6: ten minutes for the final dot; SM-06)
 CHECK_EVERY = 1.0  # seconds between looks at the submission: pause and cancel take effect within 2 s
 TRANSPORT_PAUSE = timedelta(minutes=1)
 
-_STATE_OF = {
-    Outcome.ACCEPTED: MessageState.SENT,
-    Outcome.REJECTED: MessageState.BOUNCED,
-    Outcome.DEFERRED: MessageState.QUEUED,
-    # It may have been accepted: the same Message-ID goes again, and the receiver can tell.
-    Outcome.UNKNOWN: MessageState.QUEUED,
-}
+_MARK_OF = {Outcome.ACCEPTED: Mark.ACCEPTED, Outcome.REJECTED: Mark.REJECTED, Outcome.DEFERRED: Mark.DEFERRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,157 +52,152 @@ def dispatch_slice(submission_id: int, *, budget: float = BUDGET, limit: int = c
         return SliceResult(0, more=False)
     if submission.valid_until <= timezone.now():
         claim.expire_overdue([submission_id], now=timezone.now())
-    total, until = 0, time.monotonic() + budget
-    run = _Run(submission, until=until + OVERTIME)
+    until = time.monotonic() + budget
+    run = _Slice(submission, until=until, limit=limit)
     try:
-        while messages := claim.claim_messages(submission_id, worker=run.worker, now=timezone.now(), limit=limit):
-            total += len(messages)
-            if not run.hand_over(messages) or time.monotonic() >= until:
-                break
+        run.hand_over()
     finally:
         run.end()
     finish.finish_submissions(now=timezone.now(), only=submission_id)
     more = time.monotonic() >= until and claim.count_due(submission_id, now=timezone.now()) > 0
-    return SliceResult(total, more=more)
+    return SliceResult(run.total, more=more)
 
 
-class _Run:
-    """One worker's pass over one submission: what is made once is kept here between batches."""
+class _Slice:
+    """One worker's pass over one submission: connections, compiled content and journal are kept between batches."""
 
-    def __init__(self, submission: Submission, *, until: float) -> None:
-        self.worker = workers.new_worker()
-        self._submission, self._until = submission, until
-        self._verdicts: dict[SendFacts, gate.Verdict] = {}
-        self._decided: Counter[SendFacts] = Counter()
-        self._results: list[record.Result] = []
+    def __init__(self, submission: Submission, *, until: float, limit: int) -> None:
+        self.total = 0
+        self._submission, self._until, self._limit = submission, until, limit
+        self._journal = Journal()
+        self._worker = self._journal.worker
+        self._preparer = prepare.Preparer(submission, make=prepare.make_wire)
+        self._recorder = Recorder(submission.pk, journal=self._journal, preparer=self._preparer)
         self._attempts: dict[int, int] = {}
-        self._flushed_at = self._checked_at = time.monotonic()
         self._open = True
+        self._checked_at = self._claimed_at = time.monotonic()
 
-    @cached_property
-    def _letterhead(self) -> render.Letterhead:
-        return render.make_letterhead(self._submission)
-
-    @cached_property
-    def _transport(self) -> Transport:
-        return transports.open_transport(self._submission.transport)
-
-    @cached_property
-    def _facts(self) -> SendFacts:
-        return facts.submission_facts(self._submission, compiled=self._letterhead.compiled)
-
-    def hand_over(self, messages: list[Claimed]) -> bool:
-        """Send one batch, or as much of it as there is time for; False when sending cannot go on now."""
-        self._attempts = {message.id: message.attempts for message in messages}
-        try:
-            for receipt in self._transport.send(self._outgoing(messages)):
-                self._settle(self._result(receipt))
-        except TransportError as error:
-            log.warning("transport %s: %s", self._submission.transport_id, error.code)
-            self._open = False
-            self._flush()
-            claim.release_claims(worker=self.worker, next_attempt_at=timezone.now() + TRANSPORT_PAUSE)
-            if error.permanent:
-                control.stop_submission(self._submission, because=error.safe_text)
-        self._flush()
-        return self._open
+    def hand_over(self) -> None:
+        """Send what is due, until nothing is, the time is over, or somebody says stop."""
+        with contextlib.ExitStack() as stack:
+            try:
+                transport = transports.open_transport(self._submission.transport)
+                stack.callback(transport.close)
+                receipts = transport.send(self._outgoing(), leaving=self._journal.leaving)
+                stack.enter_context(_closing(receipts))
+                for receipt in receipts:
+                    if receipt is not None:
+                        self._note(receipt)
+                    if not self._look_around():
+                        break
+                self._recorder.flush()
+            except TransportError as error:
+                self._give_up(error)
 
     def end(self) -> None:
         """Record what is still unrecorded and put back what was not handed over; after a crash the sweep does it.
 
-        Mail that left and cannot be recorded stays claimed until its lease runs out: to put it back is to repeat it.
+        Mail that left and cannot be recorded stays claimed: its journal is left for the sweep, and to put it back is
+        to repeat it.
         """
         try:
-            self._flush()
-            claim.release_claims(worker=self.worker)
+            for pk in self._journal.unanswered():
+                self._note(Receipt(pk, Outcome.UNKNOWN, recovery.UNCERTAIN))
+            self._recorder.flush()
+            claim.release_claims(worker=self._worker)
             control.cancel_released(now=timezone.now(), only=self._submission.pk)
         finally:
-            if "_transport" in self.__dict__:
-                self._transport.close()
+            self._journal.close()
 
-    def _outgoing(self, messages: list[Claimed]) -> Iterator[OutgoingEmail]:
-        """The mails that may leave, rendered one by one as the transport asks for them."""
-        blocked = self._blocked(messages)
-        for message in messages:
-            if not self._may_continue():
-                return
-            email = self._prepare(message, blocked.get(message.address_key, ""))
-            if email is not None:
-                yield email
+    def _outgoing(self) -> Iterator[OutgoingEmail]:
+        """The mails that may leave, claimed by the batch and made one by one as the transport asks for them."""
+        while messages := self._claim():
+            blocked = self._preparer.blocked(messages)
+            for message in messages:
+                if not self._may_leave():
+                    return
+                mail = self._preparer.prepare(message, block=blocked.get(message.address_key, ""))
+                if isinstance(mail, Result):
+                    self._recorder.note(mail)
+                else:
+                    self._attempts[message.id] = message.attempts
+                    yield mail
 
-    def _prepare(self, message: Claimed, block: str) -> OutgoingEmail | None:
-        try:
-            data = b"" if block else self._render(message)
-        except CampaignError as error:
-            self._settle(record.Result(message.id, MessageState.FAILED, error.code))
-            return None
-        key = facts.recipient_facts(self._facts, block=block, size=len(data))
-        verdict = self._verdicts.get(key) or self._verdicts.setdefault(key, gate.decide(key))
-        self._decided[key] += 1
-        if not verdict.allowed:
-            self._settle(record.Result(message.id, MessageState.REFUSED, verdict.findings[0].code))
-            return None
-        mail_from, rcpt_to = self._letterhead.mail_from, render.wire_mailbox(message)
-        return OutgoingEmail(message.id, message.public_id, mail_from, rcpt_to, data)
+    def _claim(self) -> list[Claimed]:
+        self._claimed_at = time.monotonic()
+        if not self._may_leave() or (self.total and self._claimed_at >= self._until):
+            return []
+        messages = claim.claim_messages(self._submission.pk, worker=self._worker, now=timezone.now(), limit=self._limit)
+        self.total += len(messages)
+        return messages
 
-    def _render(self, message: Claimed) -> bytes:
-        letterhead = self._letterhead
-        try:
-            return render.render_message(letterhead, message=message, date=timezone.now())
-        except (CampaignError, DatabaseError):
-            raise
-        except Exception as error:
-            # The edge of the loop over recipients: one mail that breaks in a way nobody foresaw would otherwise stop
-            # all behind it, slice after slice. No traceback and no cause: their texts could quote a value.
-            log.error("message %s: rendering failed: %s", message.public_id, type(error).__name__)  # noqa: TRY400
-            raise CampaignError("message.render-failed", "The mail for this person could not be made.") from None
-
-    def _blocked(self, messages: list[Claimed]) -> dict[str, str]:
-        """Who opted out since planning: asked once a batch, right before hand-over (UN-11)."""
-        return suppression.blocked(
-            self._submission.account_id,
-            keys=[message.address_key for message in messages],
-            purpose=self._submission.purpose,
-            list_ids=self._submission.options.get("lists", []),
-        )
-
-    def _may_continue(self) -> bool:
+    def _may_leave(self) -> bool:
         now = time.monotonic()
-        if now - self._flushed_at >= FLUSH_EVERY:
-            self._flush()
+        self._recorder.flush_when_due(now)
         if now - self._checked_at >= CHECK_EVERY:
-            self._checked_at = now
-            still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
-            self._open = still and not jobs.is_stopping()
-            claim.renew_lease(worker=self.worker, now=timezone.now())
-        return self._open and now < self._until
+            self._check(now)
+        return self._open and now < self._until + OVERTIME
 
-    def _result(self, receipt: Receipt) -> record.Result:
-        state = _STATE_OF[receipt.outcome]
-        if state is not MessageState.QUEUED:
-            return record.Result(receipt.id, state, receipt.code)
-        return self._retry(receipt, now=timezone.now())
+    def _look_around(self) -> bool:
+        """Whether answers are still waited for."""
+        now = time.monotonic()
+        self._recorder.flush_when_due(now)
+        if now - self._checked_at >= CHECK_EVERY:
+            self._check(now)
+        return now < self._until + OVERTIME + PATIENCE
 
-    def _retry(self, receipt: Receipt, *, now: datetime) -> record.Result:
+    def _check(self, now: float) -> None:
+        self._checked_at = now
+        still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
+        self._open = still and not jobs.is_stopping()
+        if now - self._claimed_at >= claim.LEASE.total_seconds() / 3:
+            self._claimed_at = now
+            claim.renew_lease(worker=self._worker, now=timezone.now())
+
+    def _note(self, receipt: Receipt) -> None:
+        """Into the journal before anything else: the next mail leaves on the same connection right after."""
+        if (mark := _MARK_OF.get(receipt.outcome)) is not None:
+            self._journal.settle(receipt.id, mark, receipt.code)
+        self._recorder.note(self._result(receipt))
+
+    def _result(self, receipt: Receipt) -> Result:
+        attempts = self._attempts.pop(receipt.id, 1)
+        if receipt.outcome is Outcome.ACCEPTED:
+            return Result(receipt.id, MessageState.SENT, receipt.code)
+        if receipt.outcome is Outcome.REJECTED:
+            return Result(receipt.id, MessageState.BOUNCED, receipt.code)
+        if receipt.outcome is Outcome.UNKNOWN:
+            # It may have been accepted: the same Message-ID goes again, and the receiver can tell.
+            state = recovery.uncertain_state(self._submission.options)
+            if state is MessageState.HELD:
+                return Result(receipt.id, state, recovery.UNCERTAIN)
+        return self._retry(receipt, attempts=attempts, now=timezone.now())
+
+    def _retry(self, receipt: Receipt, *, attempts: int, now: datetime) -> Result:
         # Eight steps of jitter spread the retries and keep the groups of one record few.
         jitter = random.randrange(8) / 7  # noqa: S311 (not a secret)
-        retry_at = now + next_delay(self._attempts[receipt.id], jitter=jitter)
+        retry_at = now + next_delay(attempts, jitter=jitter)
         if retry_at >= self._submission.valid_until:
-            return record.Result(receipt.id, MessageState.EXPIRED, receipt.code)
-        return record.Result(receipt.id, MessageState.QUEUED, receipt.code, retry_at=retry_at.replace(microsecond=0))
+            return Result(receipt.id, MessageState.EXPIRED, receipt.code)
+        return Result(receipt.id, MessageState.QUEUED, receipt.code, retry_at=retry_at.replace(microsecond=0))
 
-    def _settle(self, result: record.Result) -> None:
-        self._results.append(result)
-        if len(self._results) >= FLUSH_SIZE:
-            self._flush()
+    def _give_up(self, error: TransportError) -> None:
+        """The way out does not work: what has not left waits a moment, or for a person."""
+        log.warning("transport %s: %s", self._submission.transport_id, error.code)
+        self._open = False
+        for pk in self._journal.unanswered():
+            self._note(Receipt(pk, Outcome.UNKNOWN, recovery.UNCERTAIN))
+        self._recorder.flush()
+        claim.release_claims(worker=self._worker, next_attempt_at=timezone.now() + TRANSPORT_PAUSE)
+        if error.permanent:
+            control.stop_submission(self._submission, because=error.safe_text)
 
-    def _flush(self) -> None:
-        """Write down results and decisions together; they are forgotten only once they are written."""
-        self._flushed_at, now = time.monotonic(), timezone.now()
-        if not self._results and not self._decided:
-            return
-        proof = [gate.Decided(key, self._verdicts[key], count) for key, count in self._decided.items()]
-        with transaction.atomic():
-            record.record_results(self._results, worker=self.worker, now=now)
-            gate.record(self._submission.pk, decided=proof, now=now)
-        self._results, self._decided = [], Counter()
+
+@contextlib.contextmanager
+def _closing(receipts: Iterator[Receipt | None]) -> Generator[None]:
+    """What is in flight when we stop listening is given up now, not when the garbage is collected."""
+    try:
+        yield
+    finally:
+        if isinstance(receipts, Generator):
+            receipts.close()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 from campaigns.content.compile import CompiledVersion
 from campaigns.models import Door, Submission
 from compliance.facts import SendFacts
 
 FEATURES = {Door.CAMPAIGN: "campaign.broadcast", Door.TEST: "campaign.test-send"}
-_STEP = 64 * 1024
+SIZE_STEP = 64 * 1024
 
 
 def submission_facts(submission: Submission, *, compiled: CompiledVersion) -> SendFacts:
@@ -30,7 +29,11 @@ def submission_facts(submission: Submission, *, compiled: CompiledVersion) -> Se
     )
 
 
-@lru_cache(maxsize=1024)
 def recipient_facts(shared: SendFacts, *, block: str, size: int) -> SendFacts:
-    """The facts for one message; size is rounded up to 64 KiB so that a batch shares few sets of facts."""
-    return replace(shared, recipient_block=block, message_bytes=-(-size // _STEP) * _STEP)
+    """The facts for one message; size is rounded up to the next step so that a batch shares few sets of facts."""
+    return replace(shared, recipient_block=block, message_bytes=size_steps(size) * SIZE_STEP)
+
+
+def size_steps(size: int) -> int:
+    """A size in bytes as a number of steps, rounded up."""
+    return -(-size // SIZE_STEP)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from campaigns import addresses, tokens
+from campaigns.addresses import Address
 from campaigns.content.compile import CompiledVersion, compile_version
 from campaigns.content.mime import MailFrame, MailRecipient
 from campaigns.errors import CampaignError
@@ -28,7 +29,9 @@ class Letterhead:
     compiled: CompiledVersion
     frame: MailFrame
     mail_from: str
+    return_path: Address | None
     unsubscribe_base: str
+    sign: Callable[[bytes], bytes] | None
 
 
 def make_letterhead(submission: Submission) -> Letterhead:
@@ -54,7 +57,9 @@ def make_letterhead(submission: Submission) -> Letterhead:
         compiled=compile_version(submission.content),
         frame=frame,
         mail_from=from_address.mailbox,
+        return_path=addresses.parse(sender.domain.return_path) if sender.domain.return_path else None,
         unsubscribe_base=f"{settings.PUBLIC_URL}/u/",
+        sign=None,
     )
 
 
@@ -77,7 +82,17 @@ def render_message(letterhead: Letterhead, *, message: Claimed, date: datetime) 
         message_id=f"{message.public_id.hex}@{letterhead.mail_from.rpartition('@')[2]}",
         unsubscribe_url=letterhead.unsubscribe_base + tokens.unsubscribe_token(claim),
     )
-    return letterhead.compiled.mail(letterhead.frame, recipient, date=date)
+    mail = letterhead.compiled.mail(letterhead.frame, recipient, date=date)
+    # Last, over the very bytes that leave (DK-03).
+    return letterhead.sign(mail) + mail if letterhead.sign else mail
+
+
+def return_path(letterhead: Letterhead, message: Claimed) -> str:
+    """The envelope sender: one address per message where the domain has a return path (VERP; DS-05)."""
+    path = letterhead.return_path
+    if path is None:
+        return letterhead.mail_from
+    return f"{path.local}+{tokens.bounce_token(message.public_id)}@{path.domain}"
 
 
 def recipient_values(letterhead: Letterhead, *, message: Claimed) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import time
 from django.utils import timezone
 
 from campaigns.models import Campaign, Submission, SubmissionState
-from campaigns.outbox import claim, due
+from campaigns.outbox import claim, due, recovery
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.reports import campaign_report
 from campaigns.planning import fanout, sending
@@ -18,7 +18,7 @@ _PAUSE = 0.1
 def work_once() -> tuple[bool, int]:
     """Plan and hand over a slice of everything due now; (whether there was anything to do, messages claimed)."""
     now = timezone.now()
-    claim.release_abandoned(now=now)
+    recovery.recover(now=now)
     sending.start_due(now=now)
     waiting = due.find_due(now=now)
     claim.expire_overdue(waiting.overdue, now=now)

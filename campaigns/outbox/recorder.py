@@ -1,0 +1,47 @@
+"""Results on their way into the ledger: noted in the journal at once, in the database in batches."""
+
+from __future__ import annotations
+
+import time
+
+from django.db import transaction
+from django.utils import timezone
+
+from campaigns.outbox import record
+from campaigns.outbox.journal import Journal
+from campaigns.outbox.prepare import Preparer
+from campaigns.outbox.record import Result
+from compliance import gate
+
+FLUSH_EVERY = 0.2  # seconds between records
+FLUSH_SIZE = 500
+
+
+class Recorder:
+    """Collects what became of messages and writes it down together with the decisions about them."""
+
+    def __init__(self, submission_id: int, *, journal: Journal, preparer: Preparer) -> None:
+        self._submission_id, self._journal, self._preparer = submission_id, journal, preparer
+        self._results: list[Result] = []
+        self._flushed_at = time.monotonic()
+
+    def note(self, result: Result) -> None:
+        self._results.append(result)
+
+    def flush_when_due(self, now: float) -> None:
+        """`now` is time.monotonic()."""
+        if len(self._results) >= FLUSH_SIZE or now - self._flushed_at >= FLUSH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write down results and decisions together; they are forgotten only once they are written."""
+        self._flushed_at, now = time.monotonic(), timezone.now()
+        decided = self._preparer.decisions()
+        if not self._results and not decided:
+            return
+        with transaction.atomic():
+            record.record_results(self._results, worker=self._journal.worker, now=now)
+            gate.record(self._submission_id, decided=decided, now=now)
+        self._preparer.forget_decisions()
+        self._journal.forget(result.id for result in self._results)
+        self._results = []

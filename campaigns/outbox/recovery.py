@@ -1,0 +1,70 @@
+"""After a death: what a worker held is settled from its journal, or put back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from campaigns.delivery.retry import FIRST
+from campaigns.models import Message, MessageState
+from campaigns.outbox import claim, journal, record
+from campaigns.outbox.journal import Entry, Mark
+from campaigns.outbox.record import Result
+
+log = logging.getLogger(__name__)
+
+UNCERTAIN = "message.uncertain"
+
+
+def recover(*, now: datetime) -> None:
+    """Settle what dead workers of this host left, and put back claims whose lease ran out anywhere."""
+
+    def settle(worker: str, entries: Sequence[Entry]) -> None:
+        with transaction.atomic():
+            record.record_results(_results(worker, entries, now=now), worker=worker, now=now)
+            released = claim.release_claims(worker=worker)
+        if entries or released:
+            log.warning("worker %s died: %d settled from its journal, %d put back", worker, len(entries), released)
+
+    journal.recover_dead(settle)
+    release_expired(now=now)
+
+
+def uncertain_state(options: dict[str, object]) -> MessageState:
+    """Where a message goes that may or may not have been accepted: again with the same Message-ID, or to a person."""
+    return MessageState.HELD if options.get("hold_uncertain") else MessageState.QUEUED
+
+
+def _results(worker: str, entries: Sequence[Entry], *, now: datetime) -> list[Result]:
+    held = Message.objects.filter(claimed_by=worker, state=MessageState.SENDING, pk__in=[entry.id for entry in entries])
+    options = dict(held.values_list("pk", "submission__options"))
+    return [_result(entry, options[entry.id], now=now) for entry in entries if entry.id in options]
+
+
+def _result(entry: Entry, options: dict[str, object], *, now: datetime) -> Result:
+    match entry.mark:
+        case Mark.ACCEPTED:
+            return Result(entry.id, MessageState.SENT)
+        case Mark.REJECTED:
+            return Result(entry.id, MessageState.BOUNCED, entry.code)
+        case Mark.DEFERRED:
+            return Result(entry.id, MessageState.QUEUED, entry.code, retry_at=now + FIRST)
+        case _:
+            state = uncertain_state(options)
+            return Result(entry.id, state, UNCERTAIN, retry_at=now if state is MessageState.QUEUED else None)
+
+
+def release_expired(*, now: datetime) -> int:
+    """Put back claims whose lease ran out: of a host that is gone, or a process that hangs; returns how many.
+
+    Each may have been handed over without being recorded, and is treated as `uncertain_state` says.
+    """
+    expired = Message.objects.filter(state=MessageState.SENDING, lease_until__lte=now)
+    # Set-based for both kinds: whole batches come back when a host dies.
+    held = expired.filter(submission__options__hold_uncertain=True)
+    return held.update(state=MessageState.HELD, lease_until=None, error_code=UNCERTAIN) + expired.update(
+        state=MessageState.QUEUED, lease_until=None, error_code=UNCERTAIN
+    )
