@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from campaigns.models import EventKind, Message, MessageState
+from campaigns.models import EventKind, MessageState
 from campaigns.outbox import states
 
 
@@ -31,11 +32,21 @@ _EVENT_OF = {
     MessageState.FAILED: EventKind.FAILED,
     MessageState.EXPIRED: EventKind.EXPIRED,
 }
-# From the rows just updated, so an event exists exactly for each state change (the ORM would build 500 objects).
-_EVENTS = """
+# `ids` reaches the database as one array: the ORM would build a parameter and an expression for each.
+_IDS = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
+_STEP = """
+UPDATE campaigns_message SET {changes}
+WHERE id {ids} AND claimed_by = %s AND state = 'sending'
+"""
+# From the rows just updated, so an event exists exactly for each state change.
+_STEP_AND_TELL = """
+WITH stepped AS ({step} RETURNING id)
+INSERT INTO campaigns_event (message_id, kind, at, code) SELECT id, %s, %s, %s FROM stepped
+"""
+# SQLite has no UPDATE inside WITH; the transaction holds its one write lock.
+_TELL = """
 INSERT INTO campaigns_event (message_id, kind, at, code)
-SELECT id, %s, %s, %s FROM campaigns_message
-WHERE claimed_by = %s AND state = %s AND id IN ({marks})
+SELECT id, %s, %s, %s FROM campaigns_message WHERE id {ids} AND claimed_by = %s AND state = %s
 """
 
 
@@ -47,30 +58,41 @@ def record_results(results: Sequence[Result], *, worker: str, now: datetime) -> 
     groups: dict[tuple[MessageState, str, datetime | None], list[int]] = defaultdict(list)
     for result in results:
         groups[result.state, result.code, result.retry_at].append(result.id)
-    stepped = 0
     with transaction.atomic():
-        for (state, code, retry_at), ids in groups.items():
-            stepped += _record_group(ids, state=state, code=code, retry_at=retry_at, worker=worker, now=now)
-    return stepped
+        return sum(
+            _record_group(ids, state=state, code=code, retry_at=retry_at, worker=worker, now=now)
+            for (state, code, retry_at), ids in groups.items()
+        )
 
 
 def _record_group(
     ids: list[int], *, state: MessageState, code: str, retry_at: datetime | None, worker: str, now: datetime
 ) -> int:
-    changes: dict[str, object] = {"state": state, "error_code": code, "lease_until": None}
-    if retry_at is not None:
-        changes["next_attempt_at"] = retry_at
-    if state in states.SETTLED:
-        changes["done_at"] = now
-    if state == MessageState.SENT:
-        changes["sent_at"] = now
-    mine = Message.objects.filter(pk__in=ids, claimed_by=worker, state=MessageState.SENDING)
     if MessageState.SENDING not in states.sources(state):
         raise ValueError(f"a message never steps from sending to {state}")
-    count = mine.update(**changes)
-    if count and state in _EVENT_OF:
-        with connection.cursor() as cursor:
-            sql = _EVENTS.format(marks=",".join(["%s"] * len(ids)))
-            at = connection.ops.adapt_datetimefield_value(now)
-            cursor.execute(sql, [_EVENT_OF[state].value, at, code, worker, state.value, *ids])
-    return count
+    at = connection.ops.adapt_datetimefield_value(now)
+    changes: dict[str, object] = {"state": state.value, "error_code": code, "lease_until": None}
+    if retry_at is not None:
+        changes["next_attempt_at"] = connection.ops.adapt_datetimefield_value(retry_at)
+    if state in states.SETTLED:
+        changes["done_at"] = at
+    if state == MessageState.SENT:
+        changes["sent_at"] = at
+    array: object = ids if connection.vendor == "postgresql" else json.dumps(ids)
+    step = _STEP.format(changes=", ".join(f"{name} = %s" for name in changes), ids=_IDS[connection.vendor])
+    values = [*changes.values(), array, worker]
+    if state not in _EVENT_OF:
+        return _run(step, values)
+    event = [_EVENT_OF[state].value, at, code]
+    if connection.vendor == "postgresql":
+        return _run(_STEP_AND_TELL.format(step=step), [*values, *event])
+    stepped = _run(step, values)
+    if stepped:
+        _run(_TELL.format(ids=_IDS[connection.vendor]), [*event, array, worker, state.value])
+    return stepped
+
+
+def _run(sql: str, values: list[object]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return int(cursor.rowcount)
