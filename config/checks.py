@@ -200,3 +200,14 @@ def check_proxy() -> Iterator[CheckMessage]:
             hint="Write BEHIND_PROXY=true when the proxy sets X-Forwarded-Proto (and removes it from visitors).",
             id="sealpost.W003",
         )
+
+
+@_sealpost_check
+def check_private_networks() -> Iterator[CheckMessage]:
+    """W004: customers' addresses may lead into our own network."""
+    if settings.NET_ALLOW_PRIVATE and not settings.LOCAL:
+        yield Warning(
+            "NET_ALLOW_PRIVATE=true lets operators of every account reach addresses inside your network.",
+            hint="Write NET_ALLOW_PRIVATE=false, or silence this check when a provider stands in your own network.",
+            id="sealpost.W004",
+        )

@@ -127,7 +127,7 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 WORKERS = env.integer("WORKERS", 2, low=1, high=64)
 # Longest time a job may run; jobs budget themselves to stay well below it.
-JOB_TIMEOUT = 300
+JOB_TIMEOUT = 720
 Q_CLUSTER: dict[str, Any] = {
     "name": INSTANCE,
     "workers": WORKERS,
@@ -247,6 +247,10 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 FEEDBACK_SENDER_ID = env.word(
     "FEEDBACK_SENDER_ID", "sealpost", pattern=r"[A-Za-z0-9_.-]{5,15}", looks="5 to 15 letters, digits, dots or dashes"
 )
+
+# --- HTTP to others -----------------------------------------------------------------------------
+# Addresses of providers are typed by customers: one that leads into our own network is refused (sealpost.W004).
+NET_ALLOW_PRIVATE = env.boolean("NET_ALLOW_PRIVATE", False)
 
 # --- Checks -------------------------------------------------------------------------------------
 # W019 asks for X-Frame-Options DENY; previews of mails stand in a sandboxed frame of our own pages.

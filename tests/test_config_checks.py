@@ -27,6 +27,7 @@ ALL: tuple[Callable[[], list[CheckMessage]], ...] = (
     checks.check_database,
     checks.check_shared_cache,
     checks.check_proxy,
+    checks.check_private_networks,
 )
 REDIS = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://localhost"}}
 LOCMEM = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -58,6 +59,7 @@ def production(tmp_path: Path) -> dict[str, Any]:
         "Q_CLUSTER": QUEUE,
         "SECURE_SSL_REDIRECT": True,
         "BEHIND_PROXY": True,
+        "NET_ALLOW_PRIVATE": False,
     }
 
 
@@ -96,6 +98,7 @@ def test_a_sound_production_has_no_findings(production: dict[str, Any]) -> None:
         ("W001", {"DATABASES": {"default": SQLITE}}),
         ("W002", {"CACHES": LOCMEM}),
         ("W003", {"BEHIND_PROXY": False}),
+        ("W004", {"NET_ALLOW_PRIVATE": True}),
     ],
 )
 def test_a_dangerous_setting_is_found(production: dict[str, Any], expected: str, change: dict[str, Any]) -> None:
@@ -156,5 +159,6 @@ def test_the_machine_of_a_developer_has_no_findings(production: dict[str, Any]) 
         "CACHES": LOCMEM,
         "BEHIND_PROXY": False,
         "BASE_DIR": Path("/"),
+        "NET_ALLOW_PRIVATE": True,
     }
     assert found(production | local) == []
