@@ -32,6 +32,8 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["message", "at", "id"]
+        # Few among very many, and every running campaign is judged by them.
+        indexes = [models.Index(fields=["at"], name="event_complaints", condition=models.Q(kind=EventKind.COMPLAINED))]
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at:%Y-%m-%d %H:%M}"

@@ -23,11 +23,15 @@ class DomainLimit(models.Model):
 
 
 class TokenBucket(models.Model):
-    """A token bucket shared by all workers: `tokens` as they were at `filled_at`."""
+    """A token bucket shared by all workers: `tokens` as they were at `filled_at`.
+
+    `promised_until` is the last of the later moments given to messages that found it empty.
+    """
 
     key = models.CharField(max_length=320, unique=True)
     tokens = models.FloatField()
     filled_at = models.DateTimeField()
+    promised_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.key

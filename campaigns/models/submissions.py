@@ -42,6 +42,8 @@ class Submission(Public, Stamped):
 
     `content` is the template version of a campaign; `payload_sealed` the sealed content of an API or SMTP request.
     `cursor` is the last contact planned, so an interrupted fan-out goes on after it; the highest number when complete.
+    Nothing is taken up before `waits_until`, because of what `waits_because` says; `resumed_at` is when a person last
+    let it go on.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="submissions")
@@ -59,6 +61,9 @@ class Submission(Public, Stamped):
     valid_until = models.DateTimeField()
     cursor = models.BigIntegerField(default=0)
     planned = models.BigIntegerField(default=0)
+    waits_until = models.DateTimeField(null=True)
+    waits_because = models.CharField(max_length=200, blank=True, default="")
+    resumed_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
