@@ -78,7 +78,7 @@ def test_a_private_key_moved_to_another_row_does_not_open(domain: Domain, field:
 
 
 def test_two_keys_get_two_selectors(domain: Domain) -> None:
-    keys = [create_dkim_key(domain, algorithm="ed25519") for _ in range(3)]
+    keys = [create_dkim_key(domain), create_dkim_key(domain), create_dkim_key(domain, algorithm="ed25519")]
     assert len({key.selector for key in keys}) == 3
 
 
@@ -119,10 +119,11 @@ def test_a_long_value_is_split_into_strings_of_at_most_255_bytes(domain: Domain)
     assert re.fullmatch(r'"[^"]{255}" "[^"]{1,255}"', dkim.zone_text)
 
 
-def test_a_key_that_is_not_active_is_not_expected(domain: Domain) -> None:
+@pytest.mark.parametrize(("state", "expected"), [("new", 2), ("signing", 2), ("retiring", 2), ("retired", 1)])
+def test_a_key_is_to_be_published_until_it_is_retired(domain: Domain, state: str, expected: int) -> None:
     create_dkim_key(domain, algorithm="ed25519")
-    domain.dkim_keys.update(is_active=False)
-    assert [record.kind for record in expected_records(domain)] == ["ownership"]
+    domain.dkim_keys.update(state=state, private_key_sealed=b"")
+    assert len(expected_records(domain)) == expected
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_a_domain_is_kept_as_a_labels(name: str, stored: str) -> None:
     domain = create_domain(make_account(), name=name)
     assert domain.name == stored
     assert not domain.is_verified
-    assert domain.dkim_keys.get().is_active
+    assert domain.dkim_keys.get().state == DkimKey.State.SIGNING
 
 
 @pytest.mark.parametrize(

@@ -255,24 +255,26 @@ def test_a_record_that_is_gone_ends_verification_even_while_the_other_does_not_a
     assert verify(dns, domain, now=NOW + timedelta(hours=3))
 
 
-def test_one_of_two_active_keys_is_enough(dns: DnsServer, domain: Domain) -> None:
+def test_a_second_key_that_is_not_published_yet_does_no_harm(dns: DnsServer, domain: Domain) -> None:
     publish(dns, domain)
     create_dkim_key(domain, algorithm=DkimKey.Algorithm.ED25519)
     assert verify(dns, domain)
     assert sorted(domain.findings.values_list("code", flat=True)) == ["dkim.missing", "dkim.ok", "ownership.ok"]
 
 
-def test_an_ed25519_key_is_recognised(dns: DnsServer, domain: Domain) -> None:
-    domain.dkim_keys.update(is_active=False)
+def test_an_ed25519_key_alone_does_not_verify(dns: DnsServer, domain: Domain) -> None:
+    """DK-07."""
+    domain.dkim_keys.all().delete()
     create_dkim_key(domain, algorithm=DkimKey.Algorithm.ED25519)
     publish(dns, domain)
-    assert verify(dns, domain)
+    assert not verify(dns, domain)
+    assert sorted(domain.findings.values_list("code", flat=True)) == ["dkim.no-key", "dkim.ok", "ownership.ok"]
 
 
-def test_a_key_that_is_not_active_does_not_count_and_its_finding_goes(dns: DnsServer, domain: Domain) -> None:
+def test_a_domain_without_a_key_is_not_verified_and_its_old_findings_go(dns: DnsServer, domain: Domain) -> None:
     publish(dns, domain)
     verify(dns, domain)
-    domain.dkim_keys.update(is_active=False)
+    domain.dkim_keys.all().delete()
     assert not verify(dns, domain)
     assert codes(domain) == {"ownership": "ownership.ok", "dkim": "dkim.no-key"}
 
@@ -289,8 +291,9 @@ def test_writing_does_not_grow_with_the_number_of_keys(
     dns: DnsServer, domain: Domain, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _ in range(4):
-        create_dkim_key(domain, algorithm=DkimKey.Algorithm.ED25519)
-    with django_assert_max_num_queries(9):
+        domain.dkim_keys.update(state=DkimKey.State.RETIRING)
+        create_dkim_key(domain)
+    with django_assert_max_num_queries(11):
         verify_domain(domain, resolver=dns.resolver, now=NOW)
     assert domain.findings.count() == 6
 

@@ -8,7 +8,7 @@ from campaigns.addresses import ascii_domain
 from campaigns.domains.freemail import refuse_freemail
 from campaigns.domains.keys import make_dkim_key, new_selector
 from campaigns.errors import CampaignError
-from campaigns.models import Account, Domain
+from campaigns.models import Account, DkimKey, Domain
 
 # Room for `sp12345678._domainkey.` within the 253 characters of a DNS name.
 _NAME_LENGTH = 231
@@ -28,7 +28,7 @@ def create_domain(account: Account, *, name: str) -> Domain:
     try:
         with transaction.atomic():
             domain.save(force_insert=True)
-            key.domain = domain
+            key.domain, key.state = domain, DkimKey.State.SIGNING
             key.save(force_insert=True)
     except IntegrityError as error:
         raise CampaignError(

@@ -31,8 +31,8 @@ class ExpectedRecord:
 
 
 def expected_records(domain: Domain) -> tuple[ExpectedRecord, ...]:
-    """Proof of ownership first, then one record for each active DKIM key."""
-    keys = domain.dkim_keys.filter(is_active=True).order_by("selector")
+    """Proof of ownership first, then one record for each DKIM key receivers ask for now, or will soon."""
+    keys = domain.dkim_keys.filter(state__in=DkimKey.PUBLISHED).order_by("-algorithm", "pk")
     return (expect_ownership(domain), *(expect_key(domain, key) for key in keys))
 
 
@@ -41,10 +41,15 @@ def expect_ownership(domain: Domain) -> ExpectedRecord:
     return ExpectedRecord(OWNERSHIP, f"_sealpost.{domain.name}", "TXT", f"sealpost-verify={domain.ownership_token}")
 
 
+def record_of(key: DkimKey) -> str:
+    """The `record` a finding about this key goes by."""
+    return f"dkim:{key.selector}"
+
+
 def expect_key(domain: Domain, key: DkimKey) -> ExpectedRecord:
     """The record that publishes a DKIM key (RFC 6376 §3.6.1)."""
     return ExpectedRecord(
-        f"dkim:{key.selector}",
+        record_of(key),
         f"{key.selector}._domainkey.{domain.name}",
         "TXT",
         f"v=DKIM1; k={key.algorithm}; p={key.public_key}",

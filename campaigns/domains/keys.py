@@ -21,26 +21,42 @@ _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def create_dkim_key(domain: Domain, *, selector: str | None = None, algorithm: str = DkimKey.Algorithm.RSA) -> DkimKey:
-    """A new active key pair of the domain, RSA-2048 or `ed25519`.
+    """A key pair of the domain, RSA-2048 or `ed25519`: its first RSA key signs at once, any other is to be published.
 
-    Raises CampaignError `domain.selector-invalid`, `domain.selector-taken` or `domain.algorithm-unknown`.
+    A domain cannot send before its first key is published; a key added later would sign mail nobody can verify yet.
+    Raises CampaignError `domain.selector-invalid`, `domain.selector-taken`, `domain.rotation-running` or
+    `domain.algorithm-unknown`.
     """
     key = make_dkim_key(domain, selector=new_selector() if selector is None else selector, algorithm=algorithm)
+    rsa_keys = domain.dkim_keys.filter(algorithm=DkimKey.Algorithm.RSA)
+    if algorithm == DkimKey.Algorithm.RSA and not rsa_keys.filter(state=DkimKey.State.SIGNING).exists():
+        key.state = DkimKey.State.SIGNING
     try:
         with transaction.atomic():
             key.save(force_insert=True)
     except IntegrityError as error:
-        raise CampaignError(
+        raise _refusal(key) from error
+    return key
+
+
+def _refusal(key: DkimKey) -> CampaignError:
+    if DkimKey.objects.filter(domain=key.domain_id, selector=key.selector).exists():
+        return CampaignError(
             "domain.selector-taken",
             "This domain already has a key with this selector.",
             action="Choose another selector, or leave it out.",
             status=409,
-        ) from error
-    return key
+        )
+    return CampaignError(
+        "domain.rotation-running",
+        "A new key of this domain already waits to be published.",
+        action="Publish its record, or cancel it first.",
+        status=409,
+    )
 
 
 def make_dkim_key(domain: Domain, *, selector: str, algorithm: str = DkimKey.Algorithm.RSA) -> DkimKey:
-    """A key pair that is not saved yet; takes about 0.1 s for RSA, so make it before a transaction. Raises as above."""
+    """A `new` key pair, not saved yet; takes about 0.1 s for RSA, so make it before a transaction. Raises as above."""
     if not _SELECTOR.fullmatch(selector):
         raise CampaignError(
             "domain.selector-invalid",

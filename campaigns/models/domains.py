@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
@@ -49,7 +51,7 @@ class DkimKey(Stamped):
     """One DKIM key pair (RFC 6376); the private part is sealed to this row's domain and selector.
 
     A `new` key is to be published; a `signing` one signs; a `retiring` one stays published until the mail it signed
-    has been verified everywhere, then `retired` (DK-06).
+    has been verified everywhere; a `retired` one has no private part any more (DK-06).
     """
 
     class Algorithm(models.TextChoices):
@@ -58,21 +60,32 @@ class DkimKey(Stamped):
 
     class State(models.TextChoices):
         NEW = "new", "To be published"
-        SIGNING = "signing", "Signing"
-        RETIRING = "retiring", "Retiring"
-        RETIRED = "retired", "Retired"
+        SIGNING = "signing", "In use"
+        RETIRING = "retiring", "Being replaced"
+        RETIRED = "retired", "No longer used"
+
+    # Receivers ask for these, or soon will.
+    PUBLISHED = (State.NEW, State.SIGNING, State.RETIRING)
 
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="dkim_keys")
     selector = models.CharField(max_length=63)
     algorithm = models.CharField(max_length=8, choices=Algorithm, default=Algorithm.RSA)
     public_key = models.TextField(editable=False)
     private_key_sealed = models.BinaryField(editable=False)
-    is_active = models.BooleanField(default=True)
     state = models.CharField(max_length=8, choices=State, default=State.NEW, editable=False)
-    state_since = models.DateTimeField(null=True, editable=False)
+    state_since = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["domain", "selector"], name="dkim_selector_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["domain", "selector"], name="dkim_selector_once"),
+            models.UniqueConstraint(
+                fields=["domain", "algorithm"], condition=Q(state="signing"), name="dkim_one_signing"
+            ),
+            models.UniqueConstraint(fields=["domain", "algorithm"], condition=Q(state="new"), name="dkim_one_new"),
+            models.CheckConstraint(
+                condition=~Q(state="retired") | Q(private_key_sealed=b""), name="dkim_retired_is_wiped"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.selector}._domainkey.{self.domain}"
