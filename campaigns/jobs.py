@@ -10,6 +10,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import queue
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from django_q.brokers import get_broker
 from django_q.cluster import Sentinel
 from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
-from django_q.signals import post_execute_in_worker
+from django_q.signals import post_execute, post_execute_in_worker, pre_execute
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
@@ -100,6 +101,28 @@ def _mask_failure(task: dict[str, object], **_: object) -> None:
         task["result"] = addresses.redact(str(task["result"]))
 
 
+# When a cluster last showed a sign of life, in seconds of the monotonic clock all processes of a machine share; ahead of
+# it while a job may run. Without a lock: a process that is killed would keep it.
+_sign_of_life = _fork.Value("d", 0.0, lock=False)
+_BEAT_EVERY = 10.0  # seconds
+STALE_AFTER = 120.0
+
+
+def _beat() -> None:
+    """A job that does nothing: that it comes through shows that the queues between the processes still move."""
+
+
+@receiver(pre_execute)
+def _note_busy(**_: object) -> None:
+    # Nobody may be idle to answer the next beat until this job is over or is ended for lasting too long.
+    _sign_of_life.value = time.monotonic() + Conf.TIMEOUT
+
+
+@receiver(post_execute)
+def _note_life(**_: object) -> None:
+    _sign_of_life.value = time.monotonic()
+
+
 # Set for ever once the processes of this cluster are to end; inherited by the workers.
 _stop_event: Event | None = None
 
@@ -115,6 +138,7 @@ class _Stop:
     def __init__(self, event: Event) -> None:
         self._event = event
         self._supervisor = os.getpid()
+        self.each_cycle: Callable[[], None] = _beat
 
     def is_set(self) -> bool:
         if os.getppid() != self._supervisor:
@@ -122,6 +146,7 @@ class _Stop:
         return self._event.is_set()
 
     def wait(self, timeout: float) -> bool:
+        self.each_cycle()
         return self._event.wait(timeout) or self.is_set()
 
 
@@ -131,6 +156,18 @@ class _Sentinel(Sentinel):  # type: ignore[misc] # published without types
     A process that was killed may have held the lock of the job queue, and then nobody ever gets a job again
     although all processes are alive. The database still has every job; the sweep finds what the queue lost.
     """
+
+    def spawn_cluster(self) -> None:
+        super().spawn_cluster()
+        self._beaten_at = time.monotonic()
+        self.stop_event.each_cycle = self._send_beat
+
+    def _send_beat(self) -> None:
+        if time.monotonic() - self._beaten_at < _BEAT_EVERY:
+            return
+        self._beaten_at = time.monotonic()
+        with contextlib.suppress(queue.Full):  # what is in it will do
+            self.task_queue.put_nowait({"func": _beat, "name": "heartbeat", "args": (), "kwargs": {}})
 
     def reincarnate(self, process: ForkProcess) -> None:
         is_recycled = getattr(process, "timer", None) is not None and int(process.timer.value) == -2  # type: ignore[attr-defined]
@@ -149,34 +186,43 @@ def _guard(stop: _Stop, started: Event) -> None:
     _Sentinel(stop, started, uuid4())
 
 
-def run_cluster(*, workers: int, should_stop: Callable[[], bool], grace: float = 60) -> None:
+def run_cluster(
+    *, workers: int, should_stop: Callable[[], bool], grace: float = 60, stale_after: float = STALE_AFTER
+) -> None:
     """Run background jobs in so many processes until should_stop() says so; running jobs get `grace` seconds to end.
 
-    A cluster that dies is started over, after 1 to 30 seconds when it keeps dying.
+    A cluster that dies, or shows no sign of life for stale_after seconds, is started over; after 1 to 30 seconds when
+    it keeps dying.
     """
     Conf.WORKERS = Conf.QUEUE_LIMIT = workers
     pause = 1.0
     while not should_stop():
         born = time.monotonic()
-        _run_once(should_stop, grace=grace)
+        _run_once(should_stop, grace=grace, stale_after=stale_after)
         pause = 1.0 if time.monotonic() - born > 60 else min(pause * 2, 30)
         waited = time.monotonic() + pause
         while time.monotonic() < waited and not should_stop():
             time.sleep(0.1)
 
 
-def _run_once(should_stop: Callable[[], bool], *, grace: float) -> None:
+def _run_once(should_stop: Callable[[], bool], *, grace: float, stale_after: float) -> None:
     """One life of the cluster, from its start to the end of all its processes."""
     global _stop_event  # noqa: PLW0603 - how the workers, forked from here, get to know it
     # A forked process must not inherit an open connection: both would talk through one socket.
     connections.close_all()
     _stop_event = _fork.Event()
     sentinel = _fork.Process(target=_guard, args=(_Stop(_stop_event), _fork.Event()), name="sentinel")
+    _sign_of_life.value = time.monotonic()
     sentinel.start()
-    while sentinel.is_alive() and not should_stop():
+    is_stale = False
+    while sentinel.is_alive() and not should_stop() and not is_stale:
         sentinel.join(0.2)
+        is_stale = time.monotonic() - _sign_of_life.value > stale_after
     _stop_event.set()
-    sentinel.join(grace)
+    if is_stale:
+        log.error("The job cluster shows no sign of life; it starts over.")
+    else:
+        sentinel.join(grace)
     # Empty after an orderly stop; otherwise whatever is left of a dead or stuck cluster ends here.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(int(str(sentinel.pid)), signal.SIGKILL)

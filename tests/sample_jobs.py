@@ -15,5 +15,10 @@ def work_slowly(number: int) -> None:
     leave_mark(number)
 
 
+def work_long(number: int) -> None:
+    time.sleep(15)
+    leave_mark(number)
+
+
 def fail_with_an_address(number: int) -> None:
     raise ValueError(f"Key (email)=(ada{number}@example.com) already exists.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -85,6 +86,28 @@ def test_jobs_go_on_after_a_process_of_the_cluster_was_killed(worker: subprocess
     # A job rung into the queue of the dead may be lost on Redis; the sweep is there for that.
     assert wait_until(lambda: not is_alive(sentinel))
     assert is_done(ring("leave_mark"))
+
+
+def test_jobs_go_on_after_a_process_of_the_cluster_stood_still(tmp_path: Path) -> None:
+    """Alive and doing nothing, with the lock of the queue in its hands: nobody else ever gets a job."""
+    with start_command("worker", "--stale-after", "15", log=tmp_path / "log") as worker:
+        assert is_done(ring("leave_mark"))
+        (sentinel,) = (pid for pid in processes_below(worker.pid) if processes_below(pid))
+        for pid in processes_below(sentinel):
+            os.kill(pid, signal.SIGSTOP)
+        assert wait_until(lambda: not is_alive(sentinel), seconds=40)
+        assert is_done(ring("leave_mark"))
+        assert b"no sign of life" in (tmp_path / "log").read_bytes()
+
+
+def test_an_idle_worker_is_left_alone_and_a_long_job_too(tmp_path: Path) -> None:
+    with start_command("worker", "--workers", "1", "--stale-after", "12", log=tmp_path / "log") as worker:
+        assert is_done(ring("leave_mark"))
+        family = processes_below(worker.pid)
+        time.sleep(14)
+        number = ring("work_long")
+        assert wait_until((settings.VAR_DIR / f"job-{number}").exists, seconds=40)
+        assert processes_below(worker.pid) == family
 
 
 def test_no_process_outlives_a_killed_worker(worker: subprocess.Popen[bytes]) -> None:

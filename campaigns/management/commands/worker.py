@@ -21,9 +21,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--workers", type=int, default=settings.WORKERS, help="Processes (default: WORKERS).")
 
-    def handle(self, *, workers: int, **options: Any) -> None:
+        parser.add_argument(
+            "--stale-after",
+            type=float,
+            default=jobs.STALE_AFTER,
+            metavar="SECONDS",
+            help="Start the processes over when none shows a sign of life for so long (default: %(default)g).",
+        )
+
+    def handle(self, *, workers: int, stale_after: float, **options: Any) -> None:
         if not 1 <= workers <= 64:
             raise CommandError("--workers must be from 1 to 64.")
+        if stale_after < 5:
+            raise CommandError("--stale-after must be at least 5 seconds.")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._note_stop)
         jobs.sync_schedules(SCHEDULES)
@@ -32,7 +42,7 @@ class Command(BaseCommand):
             jobs.ring(entry.job)
         self.stdout.write(f"Worker with {workers} processes is up.")
         self.stdout.flush()
-        jobs.run_cluster(workers=workers, should_stop=lambda: self.stopping)
+        jobs.run_cluster(workers=workers, should_stop=lambda: self.stopping, stale_after=stale_after)
         self.stdout.write("Worker has stopped.")
 
     def _note_stop(self, *_: object) -> None:
