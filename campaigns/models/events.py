@@ -22,16 +22,26 @@ class EventKind(models.TextChoices):
 
 
 class Event(models.Model):
-    """One thing that happened; `code` is a stable error or reply code, `is_machine` null until somebody judged."""
+    """One thing that happened; `code` is a stable error or reply code, `is_machine` null until somebody judged.
+
+    `news_id` is the fingerprint of what a provider told, so that being told twice is one event; null for our own.
+    """
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events")
     kind = models.CharField(max_length=12, choices=EventKind)
     at = models.DateTimeField()
     code = models.CharField(max_length=60, blank=True, default="")
     is_machine = models.BooleanField(null=True)
+    news_id = models.UUIDField(null=True, editable=False)
 
     class Meta:
         ordering = ["message", "at", "id"]
+        # Partial: our own events, the many, cost nothing more.
+        constraints = [
+            models.UniqueConstraint(
+                fields=["news_id"], condition=models.Q(news_id__isnull=False), name="event_news_once"
+            )
+        ]
         # Few among very many, and every running campaign is judged by them.
         indexes = [models.Index(fields=["at"], name="event_complaints", condition=models.Q(kind=EventKind.COMPLAINED))]
 
