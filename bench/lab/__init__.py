@@ -1,0 +1,1 @@
+"""What the benches share: the machine's description, children that start together, installations, the newsletter, peers."""

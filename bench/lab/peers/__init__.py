@@ -1,0 +1,1 @@
+"""Others at the same work: the plain Django way, django-post_office, smtplib. A small Django project of its own."""

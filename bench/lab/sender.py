@@ -1,0 +1,37 @@
+"""A worker: `manage.py dispatch --drain`, started at the signal: python -m bench.lab.sender [PROFILE]."""
+
+from __future__ import annotations
+
+import cProfile
+import io
+import sys
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.core.management import call_command, load_command_class  # noqa: E402
+from django.db import connection  # noqa: E402
+
+from bench.lab.children import work_on_signal  # noqa: E402
+
+_COMMAND = load_command_class("campaigns", "dispatch")
+
+
+def drain() -> dict[str, Any]:
+    said = io.StringIO()
+    call_command(_COMMAND, drain=True, stdout=said)
+    return {"said": said.getvalue()}
+
+
+def drain_profiled() -> dict[str, Any]:
+    profile = cProfile.Profile()
+    told = profile.runcall(drain)
+    profile.dump_stats(sys.argv[1])
+    return told
+
+
+if __name__ == "__main__":
+    connection.ensure_connection()
+    work_on_signal(drain_profiled if len(sys.argv) > 1 else drain)
