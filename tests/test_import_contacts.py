@@ -159,6 +159,7 @@ def test_evil_7_who_left_or_is_suppressed_stays_so_whatever_the_file_says(scene:
     blocked = suppression.blocked(
         scene.account.pk,
         keys=[*(person.address_key for person in people.values()), away.address_key],
+        contact_ids=[*(person.pk for person in people.values()), away.pk],
         purpose="marketing",
         list_ids=[scene.list.pk],
     )

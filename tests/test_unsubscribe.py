@@ -78,7 +78,11 @@ class Sent:
     def blocked(self, *lists: ContactList, purpose: str = "marketing") -> bool:
         key = self.contact.address_key
         ids = [entry.pk for entry in lists]
-        return key in suppression.blocked(self.account.pk, keys=[key], purpose=purpose, list_ids=ids)
+        people = Contact.objects.filter(account=self.account, address_key=key).values_list("pk", flat=True)
+        found = suppression.blocked(
+            self.account.pk, keys=[key], contact_ids=list(people), purpose=purpose, list_ids=ids
+        )
+        return key in found
 
     def scopes(self) -> list[tuple[str, int | None]]:
         rows = Suppression.objects.filter(account=self.account, address_key=self.contact.address_key)

@@ -55,6 +55,7 @@ class Preparer:
         return suppression.blocked(
             self._submission.account_id,
             keys=[message.address_key for message in messages],
+            contact_ids=[message.contact_id for message in messages if message.contact_id is not None],
             purpose=self._submission.purpose,
             list_ids=self._submission.options.get("lists", []),
         )
