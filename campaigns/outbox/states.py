@@ -8,8 +8,9 @@ from __future__ import annotations
 from campaigns.models import MessageState as S
 
 STEPS: dict[S, frozenset[S]] = {
-    S.QUEUED: frozenset({S.SENDING, S.HELD, S.CANCELLED, S.EXPIRED}),
-    S.HELD: frozenset({S.QUEUED, S.CANCELLED, S.EXPIRED}),
+    # To `sent` when the other side tells about it: an attempt whose answer got lost had been accepted.
+    S.QUEUED: frozenset({S.SENDING, S.SENT, S.HELD, S.CANCELLED, S.EXPIRED}),
+    S.HELD: frozenset({S.QUEUED, S.SENT, S.CANCELLED, S.EXPIRED}),
     S.SENDING: frozenset({S.SENT, S.QUEUED, S.HELD, S.REFUSED, S.FAILED, S.BOUNCED, S.EXPIRED}),
     S.SENT: frozenset({S.DELIVERED, S.BOUNCED}),
     S.DELIVERED: frozenset({S.BOUNCED}),  # some systems accept, deliver, and bounce later

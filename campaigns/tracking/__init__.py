@@ -1,1 +1,1 @@
-"""What happens after a mail has left: so far, unsubscribing."""
+"""What happens after a mail has left: unsubscribing, and what providers tell."""

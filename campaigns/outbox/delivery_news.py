@@ -1,0 +1,72 @@
+"""What the other side tells about messages after hand-over, and the steps they take by it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from campaigns.models import Event, EventKind, Message, MessageState
+from campaigns.outbox import states
+from campaigns.outbox.recovery import UNCERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMessage:
+    """A message somebody tells about, as it is now."""
+
+    id: int
+    public_id: UUID
+    state: str
+    address_key: str
+    error_code: str
+
+    @property
+    def waits(self) -> bool:
+        return self.state in {MessageState.QUEUED, MessageState.HELD}
+
+    @property
+    def may_bounce(self) -> bool:
+        """False when it ended already, and when it waits for another attempt: that one decides, unless in doubt."""
+        in_doubt = self.error_code == UNCERTAIN or self.error_code.endswith(".outcome-unknown")
+        return in_doubt if self.waits else self.state in states.sources(MessageState.BOUNCED)
+
+
+def lock_messages(public_ids: Collection[UUID], *, transport_id: int) -> tuple[dict[UUID, KnownMessage], bool]:
+    """The messages among these that left by this transport, locked; and whether all of them could be had now.
+
+    False when a worker holds some at this moment: its record of the hand-over comes first. Needs a transaction.
+    """
+    ours = Message.objects.filter(public_id__in=public_ids, submission__transport=transport_id)
+    free = ours.exclude(state=MessageState.SENDING).order_by("pk")
+    # Rows somebody else is writing are passed over instead of waited for: no deadlock.
+    locked = free.select_for_update(of=("self",), no_key=True, skip_locked=True)
+    found = {
+        row[1]: KnownMessage(*row)
+        for row in locked.values_list("pk", "public_id", "state", "address_key", "error_code")
+    }
+    return found, len(found) == ours.count()
+
+
+def note_accepted(messages: Collection[KnownMessage], *, now: datetime) -> None:
+    """Messages whose hand-over was in doubt did leave: they are `sent`, and never sent again."""
+    ids = [message.id for message in messages if message.waits]
+    if not ids:
+        return
+    _step(ids, MessageState.SENT, sent_at=now, done_at=now, error_code="")
+    Event.objects.bulk_create([Event(message_id=pk, kind=EventKind.SENT, at=now) for pk in ids], batch_size=500)
+
+
+def note_delivered(messages: Collection[KnownMessage]) -> None:
+    """The last system took them."""
+    _step([message.id for message in messages], MessageState.DELIVERED)
+
+
+def note_bounced(messages: Collection[KnownMessage], *, code: str) -> None:
+    """They will not arrive, for the reason of the code."""
+    _step([message.id for message in messages], MessageState.BOUNCED, error_code=code)
+
+
+def _step(ids: list[int], target: MessageState, **changes: object) -> None:
+    Message.objects.filter(pk__in=ids, state__in=states.sources(target)).update(state=target, **changes)
