@@ -27,7 +27,9 @@ class Event(models.Model):
     `news_id` is the fingerprint of what a provider told, so that being told twice is one event; null for our own.
     """
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events")
+    # Events are made from message rows in the same statement; the database looking each of them up once more would
+    # cost as much as writing them.
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events", db_constraint=False)
     kind = models.CharField(max_length=12, choices=EventKind)
     at = models.DateTimeField()
     code = models.CharField(max_length=60, blank=True, default="")

@@ -32,7 +32,8 @@ class Message(Public):
     placeholders; `address_key` is the blind index in both.
     """
 
-    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="messages")
+    # The unique constraint's index begins with the submission.
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="messages", db_index=False)
     # Nobody looks messages up by contact on the hot path; deleting a contact empties the column.
     contact = models.ForeignKey(Contact, null=True, on_delete=models.SET_NULL, related_name="messages")
     recipient = models.CharField(max_length=254)
