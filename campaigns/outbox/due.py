@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from campaigns.models import Message, MessageState, Submission, SubmissionState
 
@@ -24,7 +24,7 @@ def find_due(*, now: datetime) -> Waiting:
     queued = Message.objects.filter(submission=OuterRef("pk"), state=MessageState.QUEUED)
     held = Message.objects.filter(submission=OuterRef("pk"), state__in=[MessageState.QUEUED, MessageState.HELD])
     unfinished = Submission.objects.order_by("send_at", "pk")
-    opened = unfinished.filter(state=SubmissionState.OPEN)
+    opened = unfinished.filter(Q(waits_until=None) | Q(waits_until__lte=now), state=SubmissionState.OPEN)
     return Waiting(
         to_plan=list(unfinished.filter(state=SubmissionState.PLANNING).values_list("pk", flat=True)),
         to_dispatch=list(
@@ -38,3 +38,24 @@ def find_due(*, now: datetime) -> Waiting:
             )
         ),
     )
+
+
+def postpone_submission(submission_id: int, *, until: datetime, because: str = "") -> bool:
+    """Nothing of an open submission is due before then; `because` is a sentence shown on its campaign.
+
+    One row changes, however many messages wait. Whoever hands over all the same asks windows and limits again.
+    """
+    running = Submission.objects.filter(pk=submission_id, state=SubmissionState.OPEN)
+    return running.update(waits_until=until, waits_because=because[:200]) == 1
+
+
+def wake_submissions(*, account_id: int) -> int:
+    """What waits in an account is looked at again at once: its limits have changed; returns how many."""
+    waiting = Submission.objects.filter(account_id=account_id, waits_until__isnull=False)
+    return waiting.update(waits_until=None, waits_because="")
+
+
+def next_due(submission_id: int) -> datetime | None:
+    """When the next queued message of a submission may be claimed; None when nothing is queued."""
+    queued = Message.objects.filter(submission_id=submission_id, state=MessageState.QUEUED)
+    return queued.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
