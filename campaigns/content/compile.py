@@ -21,6 +21,7 @@ from campaigns.content.draft import BUILT_IN, Variable, VersionDraft, draft_of
 from campaigns.content.environment import Printed, SlotNode, as_render_error, evaluate_now, printed_text
 from campaigns.content.liquid import LiquidSource, evaluation_context, parse, read_placeholders
 from campaigns.content.markers import RESERVED
+from campaigns.content.merge import Merged
 from campaigns.content.mime import MailFrame, MailRecipient
 from campaigns.content.mjml import MjmlError, compile_mjml
 from campaigns.content.problems import RenderError, TemplateError, TemplateProblem
@@ -63,6 +64,11 @@ class CompiledVersion:
         subject, entity = skeleton.wire(values, shared=_shared(frame))
         head = mime.frame_head(frame)
         return b"".join((head, mime.recipient_head(recipient, allow_utf8=frame.allow_utf8, date=date), subject, entity))
+
+    def merge(self, frame: MailFrame, recipient: MailRecipient) -> Merged:
+        """The same mail as texts with placeholders, without headers; raises RenderError."""
+        skeleton, values = self._resolve(_built_ins(frame, recipient), recipient.values)
+        return skeleton.merge(values, shared=_shared(frame))
 
     def preview(self, values: Mapping[str, object]) -> Preview:
         """The mail for these values; a name without one shows its sample, default or itself. Raises RenderError."""

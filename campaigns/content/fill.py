@@ -11,6 +11,7 @@ from itertools import groupby
 from campaigns.content import markup, mime
 from campaigns.content.encoding import break_lines, encode_chars, quoted_printable
 from campaigns.content.markers import IN_MAIL, IN_URL, MARK, PLAIN, URL_START, mark, read
+from campaigns.content.merge import Merged, MergeForm
 from campaigns.content.problems import RenderError
 from campaigns.content.textpart import make_text
 from campaigns.content.values import ENCODERS, HARMLESS, Place
@@ -88,6 +89,7 @@ class CompiledSkeleton:
         self._names = names
         self._boundary = mime.boundary_for(digest)
         self._bind = lru_cache(maxsize=16)(self._bound)
+        self._merge_form = lru_cache(maxsize=16)(self._make_merge_form)
 
     def wire(self, values: Values, *, shared: tuple[tuple[str, str], ...] = ()) -> tuple[bytes, bytes]:
         """(subject header, entity) as wire bytes; raises RenderError.
@@ -97,10 +99,20 @@ class CompiledSkeleton:
         subject, wire = self._bind(shared)
         return mime.subject_header(subject.fill(values)) if subject.needs else wire.subject, wire.fill(values)
 
+    def merge(self, values: Values, *, shared: tuple[tuple[str, str], ...] = ()) -> Merged:
+        """The same mail as texts with placeholders, for somebody else to put together; raises RenderError."""
+        return self._merge_form(shared).merge(values)
+
     def _bound(self, shared: tuple[tuple[str, str], ...]) -> tuple[_Template, _Wire]:
-        known = {slot: value for name, value in shared for slot, given in enumerate(self._names) if given == name}
-        templates = {field: template.bind(known) for field, template in self._templates.items()}
+        templates = self._with_literals(shared)
         return templates["subject"], _Wire(templates, boundary=self._boundary)
+
+    def _make_merge_form(self, shared: tuple[tuple[str, str], ...]) -> MergeForm:
+        return MergeForm(self._with_literals(shared))
+
+    def _with_literals(self, shared: tuple[tuple[str, str], ...]) -> dict[str, _Template]:
+        known = {slot: value for name, value in shared for slot, given in enumerate(self._names) if given == name}
+        return {field: template.bind(known) for field, template in self._templates.items()}
 
     def read(self, values: Values) -> tuple[str, str, str, str]:
         """(subject, preheader, html, text) as people read them; raises RenderError."""

@@ -102,6 +102,11 @@ def subject_header(subject: str) -> bytes:
     return b"Subject: " + unstructured("Subject", subject.strip()) + b"\r\n"
 
 
+def subject_text(subject: str) -> str:
+    """The subject as its header reads; raises RenderError for control characters and line breaks (MF-09)."""
+    return _checked("Subject", subject.strip())
+
+
 def mailbox_header(header: str, name: str, mailbox: str, *, allow_utf8: bool) -> bytes:
     """One mailbox that reads back as exactly one mailbox, whatever the display name is (MF-08)."""
     if not _MAILBOX(mailbox):
