@@ -1,0 +1,43 @@
+"""Putting shared content and one recipient's values together, for transports whose provider cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from campaigns.delivery.base import OutgoingEmail, SharedContent
+
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Content:
+    """The texts of one mail; `html` is empty for a plain one."""
+
+    subject: str
+    html: str
+    text: str
+
+    def __contains__(self, mark: str) -> bool:
+        return mark in self.html or mark in self.subject or mark in self.text
+
+
+def merge_content(email: OutgoingEmail) -> Content:
+    """The finished texts of a mail whose transport `takes_content`."""
+    shared, values = content_of(email), email.values
+    if not values:
+        return Content(shared.subject, shared.html, shared.text)
+    return Content(_fill(shared.subject, values), _fill(shared.html, values), _fill(shared.text, values))
+
+
+def content_of(email: OutgoingEmail) -> SharedContent:
+    """The shared part; ValueError when the mail was made for a transport of another sort."""
+    if email.shared is None:
+        raise ValueError("a transport that takes content got wire bytes")
+    return email.shared
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    # Once: braces in a value are that value's.
+    return _PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), text)
