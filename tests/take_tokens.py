@@ -1,0 +1,43 @@
+"""A worker that does nothing but take: `python -m tests.take_tokens <submission> <start> <end>` (seconds since 1970).
+
+Prints, as JSON, how many messages it was granted, and how many may go to each recipient domain.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+
+import django
+
+
+def take_all(submission_id: int, *, start: float, end: float) -> dict[str, int]:
+    # Only now: the apps must be loaded before their models.
+    from django.utils import timezone  # noqa: PLC0415
+
+    from campaigns.models import Submission  # noqa: PLC0415
+    from campaigns.outbox.throttle import open_limits  # noqa: PLC0415
+
+    submission = Submission.objects.select_related("account", "transport", "sender__domain").get(pk=submission_id)
+    limits = open_limits(submission)
+    taken: Counter[str] = Counter(granted=0)
+    time.sleep(max(start - time.time(), 0))
+    while time.time() < end:
+        want = random.randrange(1, 60)  # noqa: S311
+        grant = limits.take(want, now=timezone.now())
+        unused = grant.count // 3
+        limits.give_back(unused, now=timezone.now())
+        taken["granted"] += grant.count - unused
+        domains = random.choices(["a.example", "b.example", "free.example"], k=6)  # noqa: S311
+        moments = limits.later(domains, now=timezone.now())
+        taken.update(domain for domain, at in zip(domains, moments, strict=True) if at is None)
+        time.sleep(0.005)
+    return taken
+
+
+if __name__ == "__main__":
+    django.setup()
+    sys.stdout.write(json.dumps(take_all(int(sys.argv[1]), start=float(sys.argv[2]), end=float(sys.argv[3]))))
