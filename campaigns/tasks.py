@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from campaigns import jobs
 from campaigns.audiences import importing
+from campaigns.domains.lookup import make_resolver
+from campaigns.domains.upkeep import verify_due
 from campaigns.models import ImportState
 from campaigns.outbox import claim, control, dispatch, due, finish, recovery
 from campaigns.planning import fanout, sending
@@ -17,7 +19,10 @@ _IMPORT = "campaigns.tasks.run_import"
 _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
 
-SCHEDULES = (jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),)
+SCHEDULES = (
+    jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
+    jobs.Every("domains", "campaigns.tasks.look_at_domains", minutes=20),
+)
 
 
 def run_import(job_id: int) -> None:
@@ -55,3 +60,8 @@ def sweep() -> None:
     finish.finish_submissions(now=now)
     for job_id in importing.find_stopped(now=now):
         jobs.ring(_IMPORT, job_id)
+
+
+def look_at_domains() -> None:
+    """Ask DNS about domains that are due: new keys begin to sign, replaced ones retire. Runs every twenty minutes."""
+    verify_due(resolver=make_resolver(), now=timezone.now())
