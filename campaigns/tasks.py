@@ -41,8 +41,10 @@ def plan_submission(submission_id: int) -> None:
 
 def dispatch_submission(submission_id: int) -> None:
     """Hand over messages for the budget of a slice; rings again while more are due."""
-    if dispatch.dispatch_slice(submission_id).more:
-        jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
+    result = dispatch.dispatch_slice(submission_id)
+    if result.more:
+        # One is enough for what a limit lets through; the others are free for other submissions.
+        jobs.ring(_DISPATCH, submission_id, times=1 if result.limited else settings.WORKERS)
 
 
 def sweep() -> None:

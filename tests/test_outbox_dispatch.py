@@ -282,7 +282,12 @@ def test_a_way_out_that_is_down_keeps_the_mail_for_later(account: Account, reade
     dispatch_slice(submission.pk)
     campaign.refresh_from_db()
     assert campaign.state == CampaignState.SENDING
-    assert Message.objects.get().next_attempt_at > timezone.now()
+    submission.refresh_from_db()
+    assert submission.waits_until
+    assert submission.waits_until > timezone.now()
+    assert submission.waits_because == "The relay does not answer."
+    assert Message.objects.get().state == MessageState.QUEUED
+    assert dispatch_slice(submission.pk).claimed == 0  # for everybody who leaves by it
 
 
 def test_a_campaign_paused_for_days_loses_nobody(

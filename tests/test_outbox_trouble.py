@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import dkim
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from campaigns.domains import keys
 from campaigns.models import (
     Account,
     ContactList,
+    DkimKey,
     Message,
     MessageState,
     SandboxMail,
@@ -48,7 +52,7 @@ def relay(account: Account) -> Iterator[ScriptedServer]:
     server = ScriptedServer()
     server.start()
     way_out = account.transports.get()
-    use_relay(way_out, host="127.0.0.1", port=server.port)
+    use_relay(way_out, host="127.0.0.1", port=server.port, connections=1)
     yield server
     server.stop()
 
@@ -183,3 +187,33 @@ def test_a_relay_that_can_never_be_reached_stops_the_campaign_and_says_so(
     assert submission.state == SubmissionState.PAUSED
     assert submission.campaign is not None
     assert submission.campaign.stopped_because
+
+
+def test_a_signature_key_that_cannot_be_opened_stops_the_campaign_and_fails_nobody(
+    account: Account, readers: ContactList
+) -> None:
+    make_contact(account, lists=[readers])
+    submission = plan(account, readers)
+    assert submission.sender is not None
+    keys.create_dkim_key(submission.sender.domain)
+    DkimKey.objects.update(private_key_sealed=b"broken")
+    dispatch_slice(submission.pk)
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.PAUSED
+    assert submission.campaign is not None
+    submission.campaign.refresh_from_db()
+    assert "key" in submission.campaign.stopped_because
+    assert Message.objects.get().state == MessageState.QUEUED
+
+
+def test_every_mail_carries_the_signature_of_its_domain(account: Account, readers: ContactList) -> None:
+    """DK-03: signed last, over the bytes that leave."""
+    make_contact(account, lists=[readers])
+    submission = plan(account, readers)
+    assert submission.sender is not None
+    key = keys.create_dkim_key(submission.sender.domain)
+    dispatch_slice(submission.pk)
+    raw = zlib.decompress(SandboxMail.objects.get().raw)
+    record = f"v=DKIM1; k=rsa; p={key.public_key}".encode()
+    assert dkim.verify(raw, dnsfunc=lambda *_, **__: record)
+    assert f"d={submission.sender.domain.name}".encode() in raw

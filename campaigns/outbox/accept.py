@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -24,9 +24,8 @@ from campaigns.models import (
     TemplateVersion,
     Transport,
 )
+from campaigns.outbox.windows import SendWindow, valid_for
 from compliance import vault
-
-VALID_FOR = timedelta(hours=48)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,19 @@ class SendRequest:
     campaign: Campaign | None = None
     list_ids: tuple[int, ...] = ()
     excluded_list_ids: tuple[int, ...] = ()
+    max_per_hour: int | None = None
+    window: SendWindow | None = None
+    hold_uncertain: bool = False
+
+    def as_options(self) -> dict[str, Any]:
+        """What hand-over needs of the request later, as the submission keeps it."""
+        return {
+            "lists": list(self.list_ids),
+            "excluded_lists": list(self.excluded_list_ids),
+            "max_per_hour": self.max_per_hour,
+            "window": self.window.as_option() if self.window else None,
+            "hold_uncertain": self.hold_uncertain,
+        }
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -98,8 +110,8 @@ def _create(request: SendRequest, *, state: SubmissionState, planned: int) -> Su
         content=request.content,
         sender=request.sender,
         transport=request.transport,
-        options={"lists": list(request.list_ids), "excluded_lists": list(request.excluded_list_ids)},
+        options=request.as_options(),
         send_at=request.send_at,
-        valid_until=request.send_at + VALID_FOR,
+        valid_until=request.send_at + valid_for(request.window),
         planned=planned,
     )

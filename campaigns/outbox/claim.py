@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,6 +85,30 @@ def release_claims(*, worker: str, next_attempt_at: datetime | None = None) -> i
     held = Message.objects.filter(state=MessageState.SENDING, claimed_by=worker)
     changes: dict[str, Any] = {} if next_attempt_at is None else {"next_attempt_at": next_attempt_at}
     return held.update(state=MessageState.QUEUED, lease_until=None, attempts=F("attempts") - 1, **changes)
+
+
+# One row of values for each message: (its id, when it may be tried).
+_MOMENTS = {
+    "postgresql": "unnest(%s::bigint[], %s::timestamptz[]) AS moment (message_id, at)",
+    "sqlite": (
+        "(SELECT ids.value AS message_id, moments.value AS at FROM json_each(%s) AS ids"
+        " JOIN json_each(%s) AS moments ON moments.key = ids.key) AS moment"
+    ),
+}
+_POSTPONE = """
+UPDATE campaigns_message
+SET state = 'queued', lease_until = NULL, attempts = attempts - 1, next_attempt_at = moment.at
+FROM {moments} WHERE id = moment.message_id AND claimed_by = %s AND state = 'sending'
+"""
+
+
+def postpone_claims(moments: Mapping[int, datetime], *, worker: str) -> int:
+    """Put back messages that must not leave yet, each until its own moment, as if never claimed; returns how many."""
+    ids, times = list(moments), [connection.ops.adapt_datetimefield_value(at) for at in moments.values()]
+    arrays = [ids, times] if connection.vendor == "postgresql" else [json.dumps(ids), json.dumps(times)]
+    with connection.cursor() as cursor:
+        cursor.execute(_POSTPONE.format(moments=_MOMENTS[connection.vendor]), [*arrays, worker])
+        return int(cursor.rowcount)
 
 
 def expire_overdue(submission_ids: Collection[int], *, now: datetime) -> int:

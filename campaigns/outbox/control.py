@@ -6,13 +6,13 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef
-from django.db.models.functions import Greatest
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from campaigns.models import Campaign, CampaignState, Door, Message, MessageState, Submission, SubmissionState
 from campaigns.outbox import states
-from campaigns.outbox.accept import VALID_FOR
+from campaigns.outbox.recovery import UNCERTAIN
+from campaigns.outbox.windows import read_window, valid_for
 
 
 def pause_submission(submission: Submission) -> bool:
@@ -50,8 +50,9 @@ def resume_submission(submission: Submission, *, now: datetime) -> bool:
     The time they have starts anew: nothing expires because somebody took days to decide.
     """
     paused = Submission.objects.filter(pk=submission.pk, state=SubmissionState.PAUSED)
-    valid_until = Greatest(F("valid_until"), now + VALID_FOR)
-    return paused.update(state=SubmissionState.PLANNING, valid_until=valid_until) == 1
+    valid_until = max(submission.valid_until, now + valid_for(read_window(submission.options)))
+    fresh = {"valid_until": valid_until, "resumed_at": now, "waits_until": None, "waits_because": ""}
+    return paused.update(state=SubmissionState.PLANNING, **fresh) == 1
 
 
 def cancel_submission(submission: Submission, *, now: datetime) -> bool:
@@ -79,6 +80,20 @@ def cancel_waiting(*, submission_ids: list[int], now: datetime) -> int:
     """Cancel the queued and held messages of submissions; returns how many."""
     waiting = Message.objects.filter(submission_id__in=submission_ids, state__in=states.sources(MessageState.CANCELLED))
     return waiting.update(state=MessageState.CANCELLED, done_at=now, lease_until=None)
+
+
+def release_held(submission: Submission, *, now: datetime) -> int:
+    """Send the messages that may or may not have left once more, with the same Message-ID; returns how many."""
+    return _uncertain(submission).update(state=MessageState.QUEUED, next_attempt_at=now, error_code="")
+
+
+def give_up_held(submission: Submission, *, now: datetime) -> int:
+    """Leave the messages that may or may not have left as they are, `cancelled`; returns how many."""
+    return _uncertain(submission).update(state=MessageState.CANCELLED, done_at=now)
+
+
+def _uncertain(submission: Submission) -> QuerySet[Message]:
+    return Message.objects.filter(submission=submission, state=MessageState.HELD, error_code=UNCERTAIN)
 
 
 def _step(submission: Submission, target: SubmissionState, *, of: list[SubmissionState]) -> bool:

@@ -8,17 +8,20 @@ import random
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
 from campaigns import jobs
-from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, TransportError
+from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, Transport, TransportError
 from campaigns.delivery.retry import next_delay
+from campaigns.errors import CampaignError
 from campaigns.models import MessageState, Submission, SubmissionState
-from campaigns.outbox import claim, control, finish, prepare, recovery, transports
+from campaigns.outbox import breaker, claim, control, due, finish, recovery, transports
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.intake import Intake, Wait
 from campaigns.outbox.journal import Journal, Mark
+from campaigns.outbox.prepare import Preparer
 from campaigns.outbox.record import Result
 from campaigns.outbox.recorder import Recorder
 
@@ -27,18 +30,19 @@ log = logging.getLogger(__name__)
 BUDGET = 45.0  # seconds a slice may take claims; the job behind it is rung again while messages are due
 OVERTIME = 15.0  # seconds more in which mails of the batch in hand may leave
 PATIENCE = 600.0  # seconds an answer may take after that (RFC 5321 §4.5.3.2.6: ten minutes for the final dot; SM-06)
+IDLE = 5.0  # seconds in all that a slice waits for its limits before it lets others have its process
 CHECK_EVERY = 1.0  # seconds between looks at the submission: pause and cancel take effect within 2 s
-TRANSPORT_PAUSE = timedelta(minutes=1)
 
 _MARK_OF = {Outcome.ACCEPTED: Mark.ACCEPTED, Outcome.REJECTED: Mark.REJECTED, Outcome.DEFERRED: Mark.DEFERRED}
 
 
 @dataclass(frozen=True, slots=True)
 class SliceResult:
-    """How many messages a slice took, and whether more are due."""
+    """How many messages a slice took, whether more are due, and whether a limit and not the time ended it."""
 
     claimed: int
     more: bool
+    limited: bool = False
 
 
 def dispatch_slice(submission_id: int, *, budget: float = BUDGET, limit: int = claim.BATCH) -> SliceResult:
@@ -53,46 +57,70 @@ def dispatch_slice(submission_id: int, *, budget: float = BUDGET, limit: int = c
     if submission.valid_until <= timezone.now():
         claim.expire_overdue([submission_id], now=timezone.now())
     until = time.monotonic() + budget
-    run = _Slice(submission, until=until, limit=limit)
-    try:
-        run.hand_over()
-    finally:
-        run.end()
+    run = _work(submission, until=until, limit=limit)
     finish.finish_submissions(now=timezone.now(), only=submission_id)
-    more = time.monotonic() >= until and claim.count_due(submission_id, now=timezone.now()) > 0
-    return SliceResult(run.total, more=more)
+    if run is None:
+        return SliceResult(0, more=False)
+    more = run.is_limited or (time.monotonic() >= until and claim.count_due(submission_id, now=timezone.now()) > 0)
+    return SliceResult(run.total, more=more, limited=run.is_limited)
+
+
+def _work(submission: Submission, *, until: float, limit: int) -> _Slice | None:
+    """Run a slice; None when the way out is closed."""
+    closed_until = breaker.enter(submission.transport, now=timezone.now())
+    if closed_until is not None:
+        _wait_for_transport(submission, until=closed_until)
+        return None
+    try:
+        transport = transports.open_transport(submission.transport)
+        preparer = Preparer(submission, takes_content=transport.takes_content)
+    except TransportError as error:
+        _note_trouble(submission, error)
+        return None
+    except CampaignError as error:
+        # Every mail of it would fail: a person mends it and resumes.
+        control.stop_submission(submission, because=error.safe_text)
+        return None
+    with contextlib.closing(transport):
+        run = _Slice(submission, transport=transport, preparer=preparer, until=until, limit=limit)
+        try:
+            run.hand_over()
+        finally:
+            run.end()
+    return run
 
 
 class _Slice:
     """One worker's pass over one submission: connections, compiled content and journal are kept between batches."""
 
-    def __init__(self, submission: Submission, *, until: float, limit: int) -> None:
+    def __init__(
+        self, submission: Submission, *, transport: Transport, preparer: Preparer, until: float, limit: int
+    ) -> None:
         self.total = 0
-        self._submission, self._until, self._limit = submission, until, limit
+        self.is_limited = False
+        self._submission, self._transport = submission, transport
+        self._until, self._limit = until, limit
         self._journal = Journal()
-        self._worker = self._journal.worker
-        self._preparer = prepare.Preparer(submission, make=prepare.make_wire)
-        self._recorder = Recorder(submission.pk, journal=self._journal, preparer=self._preparer)
+        self._intake = Intake(submission, worker=self._journal.worker)
+        self._preparer = preparer
+        self._recorder = Recorder(submission, journal=self._journal, preparer=preparer)
         self._attempts: dict[int, int] = {}
         self._open = True
+        self._waited = 0.0
         self._checked_at = self._claimed_at = time.monotonic()
 
     def hand_over(self) -> None:
         """Send what is due, until nothing is, the time is over, or somebody says stop."""
-        with contextlib.ExitStack() as stack:
-            try:
-                transport = transports.open_transport(self._submission.transport)
-                stack.callback(transport.close)
-                receipts = transport.send(self._outgoing(), leaving=self._journal.leaving)
-                stack.enter_context(_closing(receipts))
-                for receipt in receipts:
-                    if receipt is not None:
-                        self._note(receipt)
-                    if not self._look_around():
-                        break
-                self._recorder.flush()
-            except TransportError as error:
-                self._give_up(error)
+        try:
+            self._send()
+            while self._intake.wait is not None and self._idle(self._intake.wait):
+                self._send()
+        except TransportError as error:
+            self._open = False
+            self._settle_unanswered()
+            self._recorder.flush()
+            claim.release_claims(worker=self._journal.worker)
+            _note_trouble(self._submission, error)
 
     def end(self) -> None:
         """Record what is still unrecorded and put back what was not handed over; after a crash the sweep does it.
@@ -101,20 +129,29 @@ class _Slice:
         to repeat it.
         """
         try:
-            for pk in self._journal.unanswered():
-                self._note(Receipt(pk, Outcome.UNKNOWN, recovery.UNCERTAIN))
+            self._settle_unanswered()
             self._recorder.flush()
-            claim.release_claims(worker=self._worker)
+            claim.release_claims(worker=self._journal.worker)
             control.cancel_released(now=timezone.now(), only=self._submission.pk)
         finally:
             self._journal.close()
+
+    def _send(self) -> None:
+        receipts = self._transport.send(self._outgoing(), leaving=self._journal.leaving)
+        with _closing(receipts):
+            for receipt in receipts:
+                if receipt is not None:
+                    self._note(receipt)
+                if not self._look_around() and self._is_out_of_patience():
+                    break
+        self._recorder.flush()
 
     def _outgoing(self) -> Iterator[OutgoingEmail]:
         """The mails that may leave, claimed by the batch and made one by one as the transport asks for them."""
         while messages := self._claim():
             blocked = self._preparer.blocked(messages)
             for message in messages:
-                if not self._may_leave():
+                if not self._look_around():
                     return
                 mail = self._preparer.prepare(message, block=blocked.get(message.address_key, ""))
                 if isinstance(mail, Result):
@@ -125,40 +162,57 @@ class _Slice:
 
     def _claim(self) -> list[Claimed]:
         self._claimed_at = time.monotonic()
-        if not self._may_leave() or (self.total and self._claimed_at >= self._until):
+        if not self._look_around() or (self.total and self._claimed_at >= self._until):
             return []
-        messages = claim.claim_messages(self._submission.pk, worker=self._worker, now=timezone.now(), limit=self._limit)
+        messages = self._intake.take(self._limit)
         self.total += len(messages)
         return messages
 
-    def _may_leave(self) -> bool:
-        now = time.monotonic()
-        self._recorder.flush_when_due(now)
-        if now - self._checked_at >= CHECK_EVERY:
-            self._check(now)
-        return self._open and now < self._until + OVERTIME
+    def _idle(self, wait: Wait) -> bool:
+        """Wait for a limit with open connections, if it is not for long; True when it is time to send again."""
+        seconds = (wait.until - timezone.now()).total_seconds()
+        # Half of the budget: a slice without a budget never waits.
+        if time.monotonic() + seconds >= self._until or seconds > IDLE:
+            self.is_limited = not due.postpone_submission(self._submission.pk, until=wait.until, because=wait.because)
+            return False
+        if self._waited >= IDLE:
+            self.is_limited = True
+            return False
+        began = time.monotonic()
+        while self._look_around() and timezone.now() < wait.until:
+            time.sleep(min(0.1, max((wait.until - timezone.now()).total_seconds(), 0.001)))
+        self._waited += time.monotonic() - began
+        return self._open
 
     def _look_around(self) -> bool:
-        """Whether answers are still waited for."""
+        """Record what is due to be recorded; whether mails may still leave."""
         now = time.monotonic()
         self._recorder.flush_when_due(now)
         if now - self._checked_at >= CHECK_EVERY:
-            self._check(now)
-        return now < self._until + OVERTIME + PATIENCE
+            self._checked_at = now
+            still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
+            self._open = still and not jobs.is_stopping()
+            self._keep_claims(now)
+        return self._open and now < self._until + OVERTIME
 
-    def _check(self, now: float) -> None:
-        self._checked_at = now
-        still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
-        self._open = still and not jobs.is_stopping()
+    def _keep_claims(self, now: float) -> None:
         if now - self._claimed_at >= claim.LEASE.total_seconds() / 3:
             self._claimed_at = now
-            claim.renew_lease(worker=self._worker, now=timezone.now())
+            claim.renew_lease(worker=self._journal.worker, now=timezone.now())
+
+    def _is_out_of_patience(self) -> bool:
+        return time.monotonic() >= self._until + OVERTIME + PATIENCE
 
     def _note(self, receipt: Receipt) -> None:
         """Into the journal before anything else: the next mail leaves on the same connection right after."""
         if (mark := _MARK_OF.get(receipt.outcome)) is not None:
             self._journal.settle(receipt.id, mark, receipt.code)
-        self._recorder.note(self._result(receipt))
+        self._recorder.note(self._result(receipt), outcome=receipt.outcome)
+
+    def _settle_unanswered(self) -> None:
+        """What left and will get no answer any more."""
+        for pk in self._journal.unanswered():
+            self._note(Receipt(pk, Outcome.UNKNOWN, recovery.UNCERTAIN))
 
     def _result(self, receipt: Receipt) -> Result:
         attempts = self._attempts.pop(receipt.id, 1)
@@ -166,11 +220,9 @@ class _Slice:
             return Result(receipt.id, MessageState.SENT, receipt.code)
         if receipt.outcome is Outcome.REJECTED:
             return Result(receipt.id, MessageState.BOUNCED, receipt.code)
-        if receipt.outcome is Outcome.UNKNOWN:
-            # It may have been accepted: the same Message-ID goes again, and the receiver can tell.
-            state = recovery.uncertain_state(self._submission.options)
-            if state is MessageState.HELD:
-                return Result(receipt.id, state, recovery.UNCERTAIN)
+        if receipt.outcome is Outcome.UNKNOWN and recovery.is_held(self._submission.options):
+            return Result(receipt.id, MessageState.HELD, recovery.UNCERTAIN)
+        # It may have been accepted: the same Message-ID goes again, and the receiver can tell.
         return self._retry(receipt, attempts=attempts, now=timezone.now())
 
     def _retry(self, receipt: Receipt, *, attempts: int, now: datetime) -> Result:
@@ -181,16 +233,20 @@ class _Slice:
             return Result(receipt.id, MessageState.EXPIRED, receipt.code)
         return Result(receipt.id, MessageState.QUEUED, receipt.code, retry_at=retry_at.replace(microsecond=0))
 
-    def _give_up(self, error: TransportError) -> None:
-        """The way out does not work: what has not left waits a moment, or for a person."""
-        log.warning("transport %s: %s", self._submission.transport_id, error.code)
-        self._open = False
-        for pk in self._journal.unanswered():
-            self._note(Receipt(pk, Outcome.UNKNOWN, recovery.UNCERTAIN))
-        self._recorder.flush()
-        claim.release_claims(worker=self._worker, next_attempt_at=timezone.now() + TRANSPORT_PAUSE)
-        if error.permanent:
-            control.stop_submission(self._submission, because=error.safe_text)
+
+def _note_trouble(submission: Submission, error: TransportError) -> None:
+    """The way out does not work: everything that leaves by it waits a while, or this for a person."""
+    log.warning("transport %s: %s", submission.transport_id, error.code)
+    if error.permanent:
+        control.stop_submission(submission, because=error.safe_text)
+        return
+    now = timezone.now()
+    breaker.note_broken(submission.transport, now=now, because=error.safe_text)
+    _wait_for_transport(submission, until=submission.transport.broken_until or now + breaker.FIRST_PAUSE)
+
+
+def _wait_for_transport(submission: Submission, *, until: datetime) -> None:
+    due.postpone_submission(submission.pk, until=until, because=submission.transport.broken_because)
 
 
 @contextlib.contextmanager

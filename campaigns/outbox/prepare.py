@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 from django.db import DatabaseError
 from django.utils import timezone
@@ -14,16 +12,13 @@ from campaigns.audiences import suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
 from campaigns.models import MessageState, Submission
-from campaigns.outbox import facts, render
+from campaigns.outbox import facts, render, render_content
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.record import Result
 from compliance import gate
 from compliance.facts import SendFacts
 
 log = logging.getLogger(__name__)
-
-Make = Callable[[render.Letterhead, Claimed], tuple[OutgoingEmail, int]]
-"""The mail for one recipient and its size in bytes."""
 
 
 @dataclass(slots=True)
@@ -38,17 +33,13 @@ class _Judgement:
 class Preparer:
     """Turns claimed messages of one submission into mails, or into the reason why there is none."""
 
-    def __init__(self, submission: Submission, *, make: Make) -> None:
-        self._submission, self._make = submission, make
+    def __init__(self, submission: Submission, *, takes_content: bool) -> None:
+        """Raises CampaignError when no mail of the submission can be made at all."""
+        self._submission = submission
+        self._letterhead = render.make_letterhead(submission)
+        self._facts = facts.submission_facts(submission, compiled=self._letterhead.compiled)
+        self._make = render_content.make_content if takes_content else _make_wire
         self._judgements: dict[tuple[str, int], _Judgement] = {}
-
-    @cached_property
-    def _letterhead(self) -> render.Letterhead:
-        return render.make_letterhead(self._submission)
-
-    @cached_property
-    def _facts(self) -> SendFacts:
-        return facts.submission_facts(self._submission, compiled=self._letterhead.compiled)
 
     def blocked(self, messages: list[Claimed]) -> dict[str, str]:
         """Who opted out since planning, by address key: asked once a batch, right before hand-over (UN-11)."""
@@ -101,7 +92,7 @@ class Preparer:
             raise CampaignError("message.render-failed", "The mail for this person could not be made.") from None
 
 
-def make_wire(letterhead: render.Letterhead, message: Claimed) -> tuple[OutgoingEmail, int]:
+def _make_wire(letterhead: render.Letterhead, message: Claimed) -> tuple[OutgoingEmail, int]:
     """The mail as wire bytes, signed."""
     data = render.render_message(letterhead, message=message, date=timezone.now())
     mail_from = render.return_path(letterhead, message)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -71,14 +72,14 @@ def _record_group(
     if MessageState.SENDING not in states.sources(state):
         raise ValueError(f"a message never steps from sending to {state}")
     at = connection.ops.adapt_datetimefield_value(now)
-    changes: dict[str, object] = {"state": state.value, "error_code": code, "lease_until": None}
+    changes: dict[str, Any] = {"state": state.value, "error_code": code, "lease_until": None}
     if retry_at is not None:
         changes["next_attempt_at"] = connection.ops.adapt_datetimefield_value(retry_at)
     if state in states.SETTLED:
         changes["done_at"] = at
     if state == MessageState.SENT:
         changes["sent_at"] = at
-    array: object = ids if connection.vendor == "postgresql" else json.dumps(ids)
+    array: Any = ids if connection.vendor == "postgresql" else json.dumps(ids)
     step = _STEP.format(changes=", ".join(f"{name} = %s" for name in changes), ids=_IDS[connection.vendor])
     values = [*changes.values(), array, worker]
     if state not in _EVENT_OF:
@@ -92,7 +93,7 @@ def _record_group(
     return stepped
 
 
-def _run(sql: str, values: list[object]) -> int:
+def _run(sql: str, values: list[Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return int(cursor.rowcount)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns.outbox import record
+from campaigns.delivery.base import Outcome
+from campaigns.models import Submission
+from campaigns.outbox import breaker, record
 from campaigns.outbox.journal import Journal
 from campaigns.outbox.prepare import Preparer
 from campaigns.outbox.record import Result
@@ -20,13 +24,17 @@ FLUSH_SIZE = 500
 class Recorder:
     """Collects what became of messages and writes it down together with the decisions about them."""
 
-    def __init__(self, submission_id: int, *, journal: Journal, preparer: Preparer) -> None:
-        self._submission_id, self._journal, self._preparer = submission_id, journal, preparer
+    def __init__(self, submission: Submission, *, journal: Journal, preparer: Preparer) -> None:
+        self._submission, self._journal, self._preparer = submission, journal, preparer
         self._results: list[Result] = []
+        self._outcomes: Counter[Outcome] = Counter()
         self._flushed_at = time.monotonic()
 
-    def note(self, result: Result) -> None:
+    def note(self, result: Result, *, outcome: Outcome | None = None) -> None:
+        """A message's end or its next try; `outcome` says what the way out made of it, None when it was not asked."""
         self._results.append(result)
+        if outcome is not None:
+            self._outcomes[outcome] += 1
 
     def flush_when_due(self, now: float) -> None:
         """`now` is time.monotonic()."""
@@ -41,7 +49,16 @@ class Recorder:
             return
         with transaction.atomic():
             record.record_results(self._results, worker=self._journal.worker, now=now)
-            gate.record(self._submission_id, decided=decided, now=now)
+            gate.record(self._submission.pk, decided=decided, now=now)
         self._preparer.forget_decisions()
         self._journal.forget(result.id for result in self._results)
         self._results = []
+        self._tell_breaker(now)
+
+    def _tell_breaker(self, now: datetime) -> None:
+        answered = self._outcomes[Outcome.ACCEPTED] + self._outcomes[Outcome.REJECTED]
+        failed = self._outcomes[Outcome.DEFERRED] + self._outcomes[Outcome.UNKNOWN]
+        self._outcomes.clear()
+        breaker.note_outcomes(
+            self._submission.transport, failed=failed, succeeded=answered, now=now, because=breaker.KEEPS_DEFERRING
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -33,9 +33,9 @@ def recover(*, now: datetime) -> None:
     release_expired(now=now)
 
 
-def uncertain_state(options: dict[str, object]) -> MessageState:
-    """Where a message goes that may or may not have been accepted: again with the same Message-ID, or to a person."""
-    return MessageState.HELD if options.get("hold_uncertain") else MessageState.QUEUED
+def is_held(options: Mapping[str, object]) -> bool:
+    """Whether a message that may or may not have been accepted waits for a person; else the same one goes again."""
+    return bool(options.get("hold_uncertain"))
 
 
 def _results(worker: str, entries: Sequence[Entry], *, now: datetime) -> list[Result]:
@@ -53,14 +53,15 @@ def _result(entry: Entry, options: dict[str, object], *, now: datetime) -> Resul
         case Mark.DEFERRED:
             return Result(entry.id, MessageState.QUEUED, entry.code, retry_at=now + FIRST)
         case _:
-            state = uncertain_state(options)
-            return Result(entry.id, state, UNCERTAIN, retry_at=now if state is MessageState.QUEUED else None)
+            if is_held(options):
+                return Result(entry.id, MessageState.HELD, UNCERTAIN)
+            return Result(entry.id, MessageState.QUEUED, UNCERTAIN, retry_at=now)
 
 
 def release_expired(*, now: datetime) -> int:
     """Put back claims whose lease ran out: of a host that is gone, or a process that hangs; returns how many.
 
-    Each may have been handed over without being recorded, and is treated as `uncertain_state` says.
+    Each may have been handed over without being recorded, and is treated as `is_held` says.
     """
     expired = Message.objects.filter(state=MessageState.SENDING, lease_until__lte=now)
     # Set-based for both kinds: whole batches come back when a host dies.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,8 @@ from campaigns import addresses, tokens
 from campaigns.addresses import Address
 from campaigns.content.compile import CompiledVersion, compile_version
 from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.domains import dkim
+from campaigns.domains.dkim import Signer
 from campaigns.errors import CampaignError
 from campaigns.models import ContactList, Purpose, Submission
 from campaigns.outbox.accept import placeholder_context
@@ -31,7 +33,7 @@ class Letterhead:
     mail_from: str
     return_path: Address | None
     unsubscribe_base: str
-    sign: Callable[[bytes], bytes] | None
+    signer: Signer | None
 
 
 def make_letterhead(submission: Submission) -> Letterhead:
@@ -59,7 +61,7 @@ def make_letterhead(submission: Submission) -> Letterhead:
         mail_from=from_address.mailbox,
         return_path=addresses.parse(sender.domain.return_path) if sender.domain.return_path else None,
         unsubscribe_base=f"{settings.PUBLIC_URL}/u/",
-        sign=None,
+        signer=dkim.open_signer(sender.domain),
     )
 
 
@@ -84,7 +86,7 @@ def render_message(letterhead: Letterhead, *, message: Claimed, date: datetime) 
     )
     mail = letterhead.compiled.mail(letterhead.frame, recipient, date=date)
     # Last, over the very bytes that leave (DK-03).
-    return letterhead.sign(mail) + mail if letterhead.sign else mail
+    return letterhead.signer.sign(mail) + mail if letterhead.signer else mail
 
 
 def return_path(letterhead: Letterhead, message: Claimed) -> str:

@@ -1,0 +1,82 @@
+"""What a slice may take now: due messages, as many as limits and send windows let through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from django.utils import timezone
+
+from campaigns.models import Submission
+from campaigns.outbox import claim, throttle, windows
+from campaigns.outbox.claim import Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing may leave before `until`; `because` is a sentence for people."""
+
+    until: datetime
+    because: str
+
+
+class Intake:
+    """Claims for one worker; `wait` is set once limits or windows let nothing more through for now."""
+
+    def __init__(self, submission: Submission, *, worker: str) -> None:
+        self._submission, self._worker = submission, worker
+        self._window = windows.read_window(submission.options)
+        self.wait: Wait | None = None
+
+    @cached_property
+    def _limits(self) -> throttle.Limits:
+        return throttle.open_limits(self._submission)
+
+    def take(self, limit: int) -> list[Claimed]:
+        """Up to limit messages that may leave now; [] when nothing is due or `wait` says until when."""
+        now = timezone.now()
+        self.wait = self._closed(now)
+        if self.wait is not None:
+            return []
+        grant = self._limits.take(limit, now=now)
+        if not grant.count:
+            assert grant.retry_at is not None
+            self.wait = Wait(grant.retry_at, grant.because)
+            return []
+        # A batch whose readers all sleep, or whose domain is busy, must not look like the end.
+        while claimed := claim.claim_messages(self._submission.pk, worker=self._worker, now=now, limit=grant.count):
+            free = self._put_off(claimed, now=now)
+            if free:
+                self._limits.give_back(grant.count - len(free), now=now)
+                return free
+        self._limits.give_back(grant.count, now=now)
+        return []
+
+    def _closed(self, now: datetime) -> Wait | None:
+        if self._window is None or self._window.by_recipient:
+            return None
+        zone = self._submission.account.time_zone
+        opens = windows.opens_at(self._window, zone=zone, now=now)
+        return None if opens is None else Wait(opens, "It is outside the hours you chose for sending.")
+
+    def _put_off(self, claimed: list[Claimed], *, now: datetime) -> list[Claimed]:
+        """Those who may get their mail now; the others are put back, each with its own time."""
+        moments = self._moments(claimed, now=now)
+        later = {message.id: at for message, at in zip(claimed, moments, strict=True) if at is not None}
+        if not later:
+            return claimed
+        claim.postpone_claims(later, worker=self._worker)
+        return [message for message in claimed if message.id not in later]
+
+    def _moments(self, claimed: list[Claimed], *, now: datetime) -> list[datetime | None]:
+        asleep: list[datetime | None] = [None] * len(claimed)
+        if self._window is not None and self._window.by_recipient:
+            ours = self._submission.account.time_zone
+            zones = [windows.zone_of(message.attributes, fallback=ours) for message in claimed]
+            asleep = windows.later(self._window, zones=zones, now=now)
+        if self._limits.none:
+            return asleep
+        awake = [message.recipient_domain for message, at in zip(claimed, asleep, strict=True) if at is None]
+        busy = iter(self._limits.later(awake, now=now))
+        return [next(busy) if at is None else at for at in asleep]
