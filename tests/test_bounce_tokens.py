@@ -49,6 +49,7 @@ def test_each_message_has_its_own_return_path_where_the_domain_has_one() -> None
     submission = sending.send_now(make_campaign(account, lists=[readers]))
     fanout.plan_submission(submission.pk)
     messages = claim.claim_messages(submission.pk, worker="w:1", now=timezone.now())
+    assert submission.sender is not None
     assert return_paths(submission, messages) == {submission.sender.email}
     Domain.objects.update(return_path="bounces@mail.example.org")
     paths = [addresses.parse(path) for path in return_paths(submission, messages)]
