@@ -122,7 +122,6 @@ def test_dots_at_line_starts_are_doubled(offers: Offers) -> None:
 
 
 def test_a_mail_without_a_last_line_end_gets_one() -> None:
-    """SM-03: the data ends at CRLF.CRLF only."""
     assert stuff_dots(b"no end") == b"no end\r\n"
     assert stuff_dots(b"") == b"\r\n"
 
