@@ -10,7 +10,7 @@ from campaigns.audiences import importing
 from campaigns.domains.lookup import make_resolver
 from campaigns.domains.upkeep import verify_due
 from campaigns.models import ImportState
-from campaigns.outbox import claim, control, dispatch, due, finish, recovery
+from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery
 from campaigns.planning import fanout, sending
 
 IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken for stuck
@@ -53,6 +53,7 @@ def sweep() -> None:
     recovery.recover(now=now)
     control.cancel_released(now=now)
     sending.start_due(now=now)
+    rates.check_running(now=now)
     waiting = due.find_due(now=now)
     claim.expire_overdue(waiting.overdue, now=now)
     for submission_id in waiting.to_plan:

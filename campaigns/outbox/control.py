@@ -32,7 +32,7 @@ def stop_submission(submission: Submission, *, because: str) -> None:
         lock_campaigns([submission.pk])
         if pause_submission(submission):
             running = Campaign.objects.filter(submissions=submission, state=CampaignState.SENDING)
-            running.update(state=CampaignState.PAUSED, stopped_because=because)
+            running.update(state=CampaignState.PAUSED, stopped_because=because[:200])
 
 
 def lock_campaigns(submission_ids: Collection[int]) -> None:
