@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from campaigns.delivery.base import Keep, Transport
+from campaigns.delivery.infobip import InfobipConfig, InfobipTransport
 from campaigns.delivery.sandbox import SandboxTransport
 from campaigns.delivery.smtp_relay import RelayConfig, SmtpRelayTransport
 
@@ -22,6 +23,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "sandbox": Kind("Sandbox: keeps the mail here", lambda _, keep: SandboxTransport(keep), leaves_machine=False),
+    "infobip": Kind("Infobip", lambda config, _: InfobipTransport(InfobipConfig.from_mapping(config))),
     "smtp": Kind("SMTP relay", lambda config, _: SmtpRelayTransport(RelayConfig.from_mapping(config))),
 }
 

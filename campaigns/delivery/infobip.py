@@ -1,0 +1,188 @@
+"""Infobip by its Email API: many mails a request, several requests at once over kept connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from campaigns import net
+from campaigns.delivery import infobip_wire
+from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
+from campaigns.delivery.lanes import Answer, Batch, Lanes
+from campaigns.errors import CampaignError
+
+# A request that times out leaves all its mails in doubt, and a pause takes effect after the requests on their way:
+# far less than the 1,000 recipients Infobip takes.
+MAILS_PER_REQUEST = 100
+REQUEST_BYTES = 4 * 1024 * 1024
+MOST_TRIES = 4  # of a request that is turned away by 429 or 503
+LONGEST_PAUSE = 10.0  # seconds we wait in place when told to; for more, other mail goes first
+_BUSY, _IN_DOUBT = {429, 503}, {500, 502, 504}
+_NOT_THERE = {404, 405, 406, 410, 415, 501}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class InfobipConfig:
+    """Where the API is and its key. `report_url` is told to Infobip with every mail."""
+
+    base_url: str
+    api_key: str
+    connections: int = 10
+    mails_per_request: int = MAILS_PER_REQUEST
+    tracking: bool = False
+    report_url: str = ""
+    silence: float = net.SILENCE_SECONDS
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> InfobipConfig:
+        """Raises KeyError or ValueError."""
+        try:
+            base_url = net.check_base_url(str(values["base_url"]))
+        except CampaignError as error:
+            raise ValueError(error.code) from None
+        key = str(values["api_key"])
+        if not (key and key.isascii() and key.isprintable()):
+            raise ValueError("no header can carry this key")
+        return cls(
+            base_url=base_url,
+            api_key=key,
+            connections=int(values.get("connections", 10)),
+            mails_per_request=min(int(values.get("mails_per_request", MAILS_PER_REQUEST)), 1000),
+            tracking=bool(values.get("tracking", False)),
+            report_url=str(values.get("report_url", "")),
+            silence=float(values.get("silence", net.SILENCE_SECONDS)),
+        )
+
+
+class InfobipTransport:
+    """Sends batches over up to `connections` connections at once."""
+
+    takes_content = True
+
+    def __init__(self, config: InfobipConfig) -> None:
+        self._config = config
+        self._lanes = Lanes(lambda: _Asker(config), limit=config.connections)
+
+    def send(self, emails: Iterable[OutgoingEmail], *, leaving: Leaving = note_nothing) -> Iterator[Receipt | None]:
+        yield from self._lanes.send(self._batches(emails), leaving=leaving)
+
+    def close(self) -> None:
+        self._lanes.close()
+
+    def _batches(self, emails: Iterable[OutgoingEmail]) -> Iterator[Batch]:
+        mails: list[OutgoingEmail] = []
+        size = 0
+        for email in emails:
+            mails.append(email)
+            size += _length(email)
+            if len(mails) >= self._config.mails_per_request or size >= REQUEST_BYTES:
+                yield Batch(mails)
+                mails, size = [], 0
+        if mails:
+            yield Batch(mails)
+
+
+def _length(email: OutgoingEmail) -> int:
+    shared = email.shared
+    return len(shared.html) + len(shared.text) if shared else 0
+
+
+class _Asker:
+    """One kept connection."""
+
+    def __init__(self, config: InfobipConfig) -> None:
+        self._config = config
+        self._session = net.Session(silence=config.silence)
+        self._headers = {
+            "Authorization": f"App {config.api_key}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
+
+    def close(self) -> None:
+        self._session.close()
+
+    def ask(self, batch: Batch) -> Answer:
+        carried = [mail for mail in batch.mails if infobip_wire.is_carried(mail)]
+        ids = {mail.id for mail in carried}
+        refused = [
+            Receipt(mail.id, Outcome.REJECTED, infobip_wire.BRACES) for mail in batch.mails if mail.id not in ids
+        ]
+        if not carried:
+            return Answer(refused)
+        answer = self._ask(Batch(carried, batch.tries))
+        return Answer((*refused, *answer.receipts), answer.again, answer.pause, answer.error)
+
+    def _ask(self, batch: Batch) -> Answer:
+        config = self._config
+        groups = infobip_wire.group_mails(batch.mails)
+        body = infobip_wire.build_request(groups, report_url=config.report_url, tracking=config.tracking)
+        url = config.base_url + infobip_wire.PATH
+        try:
+            answer = net.ask(self._session, "POST", url, body=body, headers=self._headers)
+        except net.NetError as error:
+            return _no_answer(batch, error)
+        if 200 <= answer.status < 300:
+            return _taken(batch, answer)
+        if answer.status in _BUSY:
+            return _busy(batch, answer)
+        if answer.status in {401, 403}:
+            text = "The provider refuses the API key, or the key may not send email."
+            return _give_up(batch, TransportError("transport.login-refused", text, permanent=True))
+        if answer.status in _NOT_THERE or answer.status < 400:
+            text = "The provider does not offer its email API at this address."
+            return _give_up(batch, TransportError("transport.misconfigured", text, permanent=True))
+        if answer.status < 500:
+            return _refused(batch, groups, answer)
+        if answer.status in _IN_DOUBT:
+            return _all(batch.mails, Outcome.UNKNOWN, infobip_wire.UNKNOWN)
+        return _all(batch.mails, Outcome.DEFERRED, f"infobip.http-{answer.status}")
+
+
+def _taken(batch: Batch, answer: net.Answer) -> Answer:
+    judged = list(infobip_wire.read_receipts(batch.mails, answer))
+    stop = next((text for _, text in judged if text), "")
+    error = TransportError("transport.provider-refuses", stop, permanent=True) if stop else None
+    return Answer([receipt for receipt, _ in judged], error=error)
+
+
+def _refused(batch: Batch, groups: Sequence[Sequence[OutgoingEmail]], answer: net.Answer) -> Answer:
+    bad, again = infobip_wire.split_refused(batch, groups, answer)
+    return Answer([Receipt(mail.id, Outcome.REJECTED, f"infobip.http-{answer.status}") for mail in bad], again)
+
+
+def _busy(batch: Batch, answer: net.Answer) -> Answer:
+    """Turned away for now, so nothing was accepted: the same request again after a while, or later altogether."""
+    pause = answer.retry_after()
+    pause = 2.0**batch.tries if pause is None else pause
+    if pause <= LONGEST_PAUSE and batch.tries + 1 < MOST_TRIES:
+        return Answer(again=[Batch(batch.mails, batch.tries + 1)], pause=pause)
+    error = TransportError("transport.busy", "The provider asks us to send later.")
+    return _give_up(batch, error, code=f"infobip.http-{answer.status}")
+
+
+def _no_answer(batch: Batch, error: net.NetError) -> Answer:
+    if error.left:
+        # The request may have been taken: the same message ids go again, and Infobip tells (status 23).
+        return _all(batch.mails, Outcome.UNKNOWN, infobip_wire.UNKNOWN)
+    return _give_up(batch, unreachable(error))
+
+
+def unreachable(error: net.NetError) -> TransportError:
+    """Why a provider could not be asked at all, for a person."""
+    if error.code == "net.certificate-invalid":
+        text = "The certificate of the provider is not valid for its name."
+        return TransportError("transport.certificate-invalid", text, permanent=True)
+    if error.code in {"net.address-refused", "net.address-unusable"}:
+        text = "The address of the provider cannot be used."
+        return TransportError("transport.misconfigured", text, permanent=True)
+    return TransportError("transport.unreachable", "The provider does not answer.")
+
+
+def _give_up(batch: Batch, error: TransportError, *, code: str = "") -> Answer:
+    return Answer(_all(batch.mails, Outcome.DEFERRED, code or error.code).receipts, error=error)
+
+
+def _all(mails: Sequence[OutgoingEmail], outcome: Outcome, code: str) -> Answer:
+    return Answer([Receipt(mail.id, outcome, code) for mail in mails])
