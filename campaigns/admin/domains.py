@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
 
 from campaigns import addresses
+from campaigns.admin.domain_page import SendingForm, list_records, list_removable, show_warmup
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.domains.creation import create_domain
-from campaigns.domains.expected import OWNERSHIP, ExpectedRecord, expected_records
 from campaigns.domains.lookup import make_resolver
+from campaigns.domains.rotation import KEPT_PUBLISHED, cancel_rotation, start_rotation
 from campaigns.domains.senders import change_sender, create_sender
+from campaigns.domains.sending import change_sending
 from campaigns.domains.verification import verify_domain
-from campaigns.errors import CampaignError
-from campaigns.models import Account, DnsFinding, Domain, Sender
+from campaigns.errors import CampaignError, NotFound
+from campaigns.models import Account, DkimKey, Domain, Sender
 
-
-@dataclass(frozen=True, slots=True)
-class RecordToPublish:
-    """A record and what the last look at DNS said about it."""
-
-    title: str
-    purpose: str
-    expected: ExpectedRecord
-    finding: DnsFinding | None
+_WANTED = (DkimKey.State.NEW, DkimKey.State.SIGNING)
 
 
 class NewDomainForm(AccountForm):
@@ -46,7 +39,7 @@ class NewDomainForm(AccountForm):
 
 @admin.register(Domain)
 class DomainAdmin(RoomScreen):
-    """Domains: added by name, proved by records in DNS, never edited."""
+    """Domains: added by name, proved by records in DNS, their keys changed one after the other."""
 
     list_display = ("name", "status", "looked_up")
     list_lead: ClassVar[str] = "Domains you send from. Mailboxes trust mail whose domain says that it is yours."
@@ -63,7 +56,12 @@ class DomainAdmin(RoomScreen):
         return show_time(domain.checked_at)
 
     def get_urls(self) -> list[URLPattern]:
-        return [self.page("<uuid:public_id>/check/", self.check_dns, name="check"), *super().get_urls()]
+        return [
+            self.page("<uuid:public_id>/check/", self.check_dns, name="check"),
+            self.page("<uuid:public_id>/key/<slug:algorithm>/", self.change_key, name="key"),
+            self.page("<uuid:public_id>/cancel-key/<slug:selector>/", self.cancel_key, name="cancel_key"),
+            *super().get_urls(),
+        ]
 
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Add a domain by its name."""
@@ -79,18 +77,74 @@ class DomainAdmin(RoomScreen):
         return self.show_form(request, form, add, title=self.add_label, button="Add the domain")
 
     def row_page(self, request: HttpRequest, domain: Domain, /) -> HttpResponse:
-        """The records to publish, each with what DNS says about it."""
-        return self.show(
+        """The records to publish, each with what DNS says about it, and how mail leaves."""
+        if request.method == "POST":
+            self.require_change(request, domain)
+
+        def save(given: dict[str, Any]) -> str:
+            change_sending(domain, **given)
+            messages.success(request, "Saved.")
+            return self.url_of(domain)
+
+        fields = ("return_path", "max_per_second", "warmup_started_on")
+        form = SendingForm(request.POST or None, initial={name: getattr(domain, name) for name in fields})
+        return self.show_form(
             request,
-            "admin/campaigns/domain/page.html",
+            form,
+            save,
             title=domain.name,
+            template="admin/campaigns/domain/page.html",
             obj=domain,
-            records=_records(domain),
+            records=list_records(domain),
+            removable=list_removable(domain),
+            has_second=domain.dkim_keys.filter(algorithm=DkimKey.Algorithm.ED25519, state__in=_WANTED).exists(),
+            warmup=show_warmup(domain, now=timezone.now()),
             senders=domain.senders.all(),
             may_change=self.has_change_permission(request, domain),
             check_url=self.url_of(domain, view="check"),
             delete_url=self.url_of(domain, view="delete"),
         )
+
+    def change_key(self, request: HttpRequest, public_id: UUID, algorithm: str) -> HttpResponse:
+        """Say what changing a key, or adding the second signature, means; then make the key."""
+        domain: Domain = self.find_object(request, public_id)
+        self.require_change(request, domain)
+        if algorithm not in DkimKey.Algorithm.values:
+            raise Http404
+
+        def make(_: dict[str, Any]) -> str:
+            start_rotation(domain, algorithm=algorithm)
+            messages.success(request, "The new key is made. Publish its record below; the rest happens by itself.")
+            return self.url_of(domain)
+
+        in_use = domain.dkim_keys.filter(algorithm=algorithm, state=DkimKey.State.SIGNING)
+        is_second = algorithm == DkimKey.Algorithm.ED25519 and not in_use.exists()
+        return self.show_form(
+            request,
+            forms.Form(request.POST if request.method == "POST" else None),
+            make,
+            title="Add an Ed25519 signature" if is_second else "Change the signature key",
+            template="admin/campaigns/domain/key.html",
+            obj=domain,
+            is_second=is_second,
+            days=KEPT_PUBLISHED.days,
+        )
+
+    def cancel_key(self, request: HttpRequest, public_id: UUID, selector: str) -> HttpResponse:
+        """Drop a new key before it signs."""
+        domain: Domain = self.find_object(request, public_id)
+        self.require_change(request, domain)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            cancel_rotation(domain, selector=selector)
+        except NotFound:
+            messages.warning(request, "This key is in use already, or was cancelled before. Nothing was changed.")
+        else:
+            messages.success(
+                request, "Cancelled: your mail is signed as before. Remove the record if you published it."
+            )
+        return HttpResponseRedirect(self.url_of(domain))
 
     def check_dns(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Ask DNS now."""
@@ -105,23 +159,6 @@ class DomainAdmin(RoomScreen):
                 request, "Not everything is there yet. New records can take from minutes to a day to be seen."
             )
         return HttpResponseRedirect(self.url_of(domain))
-
-
-_OWNERSHIP_WORDS = ("Proof that the domain is yours", "Shows that you manage this domain.")
-_KEY_WORDS = (
-    "Signature key",
-    "Lets mailboxes check that nobody changed your mail or sent it in your name (DKIM).",
-)
-
-
-def _records(domain: Domain) -> list[RecordToPublish]:
-    findings = {finding.record: finding for finding in domain.findings.all()}
-    return [
-        RecordToPublish(
-            *(_OWNERSHIP_WORDS if record.kind == OWNERSHIP else _KEY_WORDS), record, findings.get(record.kind)
-        )
-        for record in expected_records(domain)
-    ]
 
 
 class SenderForm(forms.Form):

@@ -89,8 +89,8 @@ class AccountForm(forms.Form):
 
 # Which field a refusal belongs to, by the area of its code; the rest concerns the whole form.
 _PLACES: Mapping[str, tuple[str, ...]] = {
-    "address": ("address", "email", "to", "name"),
-    "domain": ("email", "name"),
+    "address": ("address", "email", "to", "name", "return_path"),
+    "domain": ("email", "name", "return_path"),
     "import": ("file",),
 }
 

@@ -52,7 +52,7 @@ def open_signer(domain: Domain) -> Signer | None:
         raise CampaignError(
             "domain.key-unreadable",
             "The signature key of this domain cannot be opened.",
-            action="Bring back the key ring it was made with, or delete the domain and add it again.",
+            action="Bring back the key ring it was made with, or change the key on the page of the domain.",
             status=500,
         ) from error
 
