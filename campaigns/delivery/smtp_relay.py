@@ -1,190 +1,180 @@
-"""An SMTP relay over one kept connection, one recipient per transaction (RFC 5321, 3207, 8314)."""
+"""An SMTP relay over several kept connections, one recipient per transaction (RFC 5321, 2920, 3461, 8314)."""
 
 from __future__ import annotations
 
-import re
-import smtplib
-import ssl
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 
 from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
+from campaigns.delivery.smtp_connect import RelayConfig, Tls
+from campaigns.delivery.smtp_pool import Connection, Pool
+from campaigns.delivery.smtp_session import Session
 
-_ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")
-_LOST = (smtplib.SMTPServerDisconnected, OSError)
+__all__ = ["RelayConfig", "SmtpRelayTransport", "Tls"]
 
-
-class Tls(StrEnum):
-    NONE = "none"
-    STARTTLS = "starttls"
-    IMPLICIT = "implicit"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class RelayConfig:
-    """Where the relay is and how to log in; certificates are always verified when TLS is on."""
-
-    host: str
-    port: int = 587
-    tls: Tls = Tls.STARTTLS
-    username: str = ""
-    password: str = ""
-    timeout: float = 60.0  # seconds without an answer to one command
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> RelayConfig:
-        return cls(
-            host=str(values["host"]),
-            port=int(values.get("port", 587)),
-            tls=Tls(values.get("tls", Tls.STARTTLS)),
-            username=str(values.get("username", "")),
-            password=str(values.get("password", "")),
-            timeout=float(values.get("timeout", 60.0)),
-        )
+_TRIES = 3  # new connections that may end under a mail before it is put off
+_LOOK_AROUND = 1.0  # seconds
 
 
 class SmtpRelayTransport:
-    """Sends one mail after the other; a lost connection is opened again for the next mail.
+    """Sends over as many connections as there are mails for, up to the configured number, and keeps them open.
 
-    When no connection can be opened it raises TransportError: the mails still to come are somebody's to retry.
+    A receipt is yielded before the next body leaves on its connection, and `leaving` is called right before a body's
+    first byte does: when the process dies, at most one mail of each connection is told of and has no receipt. A mail
+    whose body has not begun when its connection ends goes over another one, three times at most. When no connection can
+    be opened and none is left `send` raises TransportError.
     """
 
     takes_content = False
 
     def __init__(self, config: RelayConfig) -> None:
         self._config = config
-        self._connection: smtplib.SMTP | None = None
+        self._pool: Pool | None = None
 
-    def send(self, emails: Iterable[OutgoingEmail], *, leaving: Leaving = note_nothing) -> Iterator[Receipt]:
-        for email in emails:
-            leaving([email.id])
-            connection = self._connection or self._connect()
-            self._connection = connection
-            yield self._transact(connection, email)
+    def send(self, emails: Iterable[OutgoingEmail], *, leaving: Leaving = note_nothing) -> Iterator[Receipt | None]:
+        self._pool = pool = self._pool or Pool(self._config)
+        try:
+            yield from _Delivery(pool, _Backlog(emails), leaving).run()
+        except TransportError:
+            self.close()
+            raise
+        finally:
+            pool.drop_busy()
 
     def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.quit()
-            except (smtplib.SMTPException, OSError):
-                connection.close()
+        """Say QUIT without waiting for the answer."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
-    def _connect(self) -> smtplib.SMTP:
-        try:
-            return self._log_in()
-        # From None everywhere: the server's text may quote names and addresses.
-        except smtplib.SMTPAuthenticationError as error:
-            permanent = 500 <= error.smtp_code < 600
-            text = "The relay refuses the user name or the password."
-            raise TransportError("transport.login-refused", text, permanent=permanent) from None
-        except smtplib.SMTPNotSupportedError:
-            text = "The relay offers no encryption or no login, as its settings ask for."
-            raise TransportError("transport.tls-or-login-not-offered", text, permanent=True) from None
-        except ssl.SSLCertVerificationError:
-            text = "The certificate of the relay is not valid for its name."
-            raise TransportError("transport.certificate-invalid", text, permanent=True) from None
-        except (smtplib.SMTPException, OSError):
-            raise TransportError("transport.unreachable", "The relay does not answer.") from None
-        except ValueError:
-            # A host name that is none, a password no login command can carry.
-            text = "The host, user name or password of the relay cannot be used."
-            raise TransportError("transport.misconfigured", text, permanent=True) from None
 
-    def _log_in(self) -> smtplib.SMTP:
-        config, context = self._config, ssl.create_default_context()
-        connection: smtplib.SMTP
-        if config.tls is Tls.IMPLICIT:
-            connection = smtplib.SMTP_SSL(config.host, config.port, timeout=config.timeout, context=context)
-        else:
-            connection = smtplib.SMTP(config.host, config.port, timeout=config.timeout)
-        try:
-            connection.ehlo_or_helo_if_needed()
-            if config.tls is Tls.STARTTLS:
-                connection.starttls(context=context)
-                connection.ehlo()
-            if config.username:
-                connection.login(config.username, config.password)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+class _Backlog:
+    """The mails still to be given to a connection: the caller's, pulled one by one, and those handed back."""
 
-    def _transact(self, connection: smtplib.SMTP, email: OutgoingEmail) -> Receipt:
-        utf8 = not (email.rcpt_to.isascii() and email.mail_from.isascii())
-        if utf8 and not connection.has_extn("smtputf8"):
-            return Receipt(email.id, Outcome.REJECTED, "smtp.553-5.6.7")  # RFC 6531 §3.5: the next hop cannot carry it
-        try:
-            for reply in self._envelope(connection, email, utf8=utf8):
-                if reply[0] // 100 != 2:
-                    return self._refused(email, *reply)
-            code, text = connection.docmd("DATA")
-            if code != 354:
-                return self._refused(email, code, text)
-        except _LOST:
-            self._drop()
+    def __init__(self, emails: Iterable[OutgoingEmail]) -> None:
+        self._emails = iter(emails)
+        self._is_dry = False
+        self._pulled: deque[OutgoingEmail] = deque()
+        self._returned: deque[OutgoingEmail] = deque()
+        self._tries: Counter[int] = Counter()
+
+    def has(self, count: int) -> bool:
+        """There are so many mails; pulls what it takes to know."""
+        while len(self._returned) + len(self._pulled) < count:
+            email = self._pull()
+            if email is None:
+                return False
+            self._pulled.append(email)
+        return True
+
+    def take(self) -> OutgoingEmail | None:
+        """The next mail of the caller's."""
+        return self._pulled.popleft() if self._pulled else self._pull()
+
+    def take_returned(self) -> OutgoingEmail | None:
+        """A mail handed back, for a connection where it is the first: when that ends too, it was the mail."""
+        return self._returned.popleft() if self._returned else None
+
+    def put_back(self, email: OutgoingEmail, *, is_suspect: bool) -> Receipt | None:
+        """The connection ended before the body began; the receipt of one that went first and ended too many."""
+        self._tries[email.id] += is_suspect
+        if self._tries[email.id] >= _TRIES:
             return Receipt(email.id, Outcome.DEFERRED, "smtp.connection-lost")
-        return self._body(connection, email)
+        self._returned.appendleft(email)
+        return None
 
-    def _envelope(self, connection: smtplib.SMTP, email: OutgoingEmail, *, utf8: bool) -> Iterator[tuple[int, bytes]]:
-        options = ["SMTPUTF8"] if utf8 else []
-        if connection.has_extn("size"):
-            options.append(f"SIZE={len(email.data)}")
-        connection.command_encoding = "utf-8" if utf8 else "ascii"
-        yield connection.mail(email.mail_from, options)
-        yield connection.rcpt(email.rcpt_to)
+    def _pull(self) -> OutgoingEmail | None:
+        if self._is_dry:
+            return None
+        email = next(self._emails, None)
+        self._is_dry = email is None
+        return email
 
-    def _body(self, connection: smtplib.SMTP, email: OutgoingEmail) -> Receipt:
-        try:
-            connection.send(stuff_dots(email.data) + b".\r\n")
-        except _LOST:
-            self._drop()  # the final dot never left, so nobody accepted anything
-            return Receipt(email.id, Outcome.DEFERRED, "smtp.connection-lost")
-        try:
-            code, text = connection.getreply()
-        except _LOST:
-            # The whole body may have arrived: neither "sent" nor "not sent" is true (RFC 5321 §4.5.3.2.6, SM-06).
-            self._drop()
-            return Receipt(email.id, Outcome.UNKNOWN, "smtp.outcome-unknown")
-        if code // 100 == 2:  # the first digit decides (RFC 5321 §4.2.1)
-            return Receipt(email.id, Outcome.ACCEPTED)
-        return self._refused(email, code, text)
 
-    def _refused(self, email: OutgoingEmail, code: int, text: bytes) -> Receipt:
-        if code == 421 or not 400 <= code < 600:
-            self._drop()  # the server closes, or speaks something that is not SMTP
+class _Delivery:
+    """One `send`: the loop that joins mails, sessions and sockets."""
+
+    def __init__(self, pool: Pool, backlog: _Backlog, leaving: Leaving) -> None:
+        self._pool, self._backlog, self._leaving = pool, backlog, leaving
+
+    def run(self) -> Iterator[Receipt | None]:
+        pool, backlog = self._pool, self._backlog
+        now = looked = time.monotonic()
+        pool.refresh(now)
+        while True:
+            pool.collect(now)
+            for connection in [each for each in pool.connections if each.session.is_idle]:
+                if backlog.has(1):
+                    yield from self._go_on(connection, now)
+            self._open_more(now)
+            if not backlog.has(1) and all(connection.session.is_idle for connection in pool.connections):
+                return
+            ready = pool.wait(max(0.0, min(looked + _LOOK_AROUND - now, pool.pause_left(now))))
+            now = time.monotonic()
+            for connection in ready:
+                # The consumer has each receipt before `_go_on` lets the next body leave.
+                yield from self._read(connection, now)
+                yield from self._go_on(connection, now)
+            if now - looked >= _LOOK_AROUND:
+                looked = now
+                yield from self._give_up_overdue(now)
+                yield None
+
+    def _open_more(self, now: float) -> None:
+        while self._pool.may_open(now) and self._backlog.has(self._pool.opening + 1):
+            self._pool.open()
+
+    def _read(self, connection: Connection, now: float) -> list[Receipt]:
+        receipts = connection.read(now)
+        if receipts:
+            self._pool.note_answers()
+        return receipts
+
+    def _go_on(self, connection: Connection, now: float) -> list[Receipt]:
+        """Give the session what it wants, send what it says; receipts of mails that ended without an answer."""
+        session = connection.session
+        receipts = []
+        while session.wants_mail:
+            email = self._next_for(session, now)
+            if email is None:
+                session.give_nothing()
+                break
+            refusal = session.give(email)
+            if refusal is not None:
+                receipts.append(refusal)
+        if session.outgoing and not session.is_over:
+            if session.leaving is not None:
+                self._leaving([session.leaving])
+                session.leaving = None
+            receipts += connection.write(now)
+        if session.is_over:
+            receipts += self._lose(connection, now)
         else:
-            self._reset()
-        outcome = Outcome.REJECTED if 500 <= code < 600 else Outcome.DEFERRED
-        return Receipt(email.id, outcome, reply_code(code, text))
+            self._pool.watch(connection)
+        return receipts
 
-    def _reset(self) -> None:
-        try:
-            if self._connection is not None:
-                self._connection.rset()
-        except _LOST:
-            self._drop()
+    def _next_for(self, session: Session, now: float) -> OutgoingEmail | None:
+        returned = None
+        if session.is_idle and (not session.answered or not self._pool.may_grow(now)):
+            returned = self._backlog.take_returned()
+        return returned or self._backlog.take()
 
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+    def _lose(self, connection: Connection, now: float) -> list[Receipt]:
+        """Close a connection that ended; its untouched mails go over others."""
+        self._pool.drop(connection)
+        receipts, untouched = connection.session.lose()
+        is_barren = not connection.session.answered
+        if is_barren and (receipts or untouched):
+            self._pool.note_barren(now)
+        # Only a mail that nothing came before can be the reason. The last one first: each goes to the front.
+        put_off = [
+            self._backlog.put_back(email, is_suspect=is_barren and not receipts and email is untouched[0])
+            for email in reversed(untouched)
+        ]
+        return receipts + [receipt for receipt in put_off if receipt is not None]
 
-
-def stuff_dots(data: bytes) -> bytes:
-    """Lines that begin with a dot get a second one (RFC 5321 §4.5.2); the result ends with CRLF."""
-    if data.startswith(b"."):
-        data = b"." + data
-    if b"\r\n." in data:
-        data = data.replace(b"\r\n.", b"\r\n..")
-    return data if data.endswith(b"\r\n") else data + b"\r\n"
-
-
-def reply_code(code: int, text: bytes) -> str:
-    """`smtp.550-5.1.1`, or `smtp.550` when the reply has no enhanced code (RFC 3463); never the reply's words."""
-    if not 200 <= code < 600:
-        return "smtp.malformed-reply"
-    found = _ENHANCED.match(text)
-    return f"smtp.{code}-{found[1].decode('ascii')}" if found else f"smtp.{code}"
+    def _give_up_overdue(self, now: float) -> Iterator[Receipt]:
+        for connection in list(self._pool.connections):
+            if connection.session.is_overdue(now):
+                yield from self._lose(connection, now)

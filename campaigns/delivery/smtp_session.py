@@ -141,7 +141,7 @@ class Session:
         self.is_over = True
 
     def lose(self) -> tuple[list[Receipt], list[OutgoingEmail]]:
-        """When the connection ends: receipts of mails whose body was leaving, and mails to be sent another way.
+        """When the connection ends: the receipt of a mail whose body was leaving, and the mails to go another way.
 
         Without an answer to a whole body neither "sent" nor "not sent" is true (RFC 5321 §4.5.3.2.6, SM-06); without
         its final dot nobody accepted anything.
@@ -150,12 +150,9 @@ class Session:
         receipts = []
         if self._mail is not None and self._step is BODY and self.leaving is None:
             unknown = self._until_dot <= 0
-            receipts.append(
-                Receipt(self._mail.id, Outcome.UNKNOWN, "smtp.outcome-unknown")
-                if unknown
-                else Receipt(self._mail.id, Outcome.DEFERRED, "smtp.connection-lost")
-            )
-            self._mail = None
+            outcome = Outcome.UNKNOWN if unknown else Outcome.DEFERRED
+            code = "smtp.outcome-unknown" if unknown else "smtp.connection-lost"
+            receipts, self._mail = [Receipt(self._mail.id, outcome, code)], None
         untouched = [email for email in (self._mail, self._next) if email is not None]
         self._mail = self._next = None
         return receipts, untouched
