@@ -91,9 +91,14 @@ class Answer:
             raise ValueError("nested too deeply") from None
 
     def retry_after(self) -> float | None:
-        """The seconds of Retry-After (RFC 9110 §10.2.3), up to an hour; None when it is a date, nonsense or absent."""
-        given = self.headers.get("Retry-After", "").strip()
-        return min(float(given), 3600.0) if given.isascii() and given.isdigit() and len(given) < 10 else None
+        """How long to wait, by the answer's header."""
+        return read_retry_after(self.headers.get("Retry-After", ""))
+
+
+def read_retry_after(text: str) -> float | None:
+    """The seconds of Retry-After (RFC 9110 §10.2.3), up to an hour; None when it is a date, nonsense or absent."""
+    given = text.strip()
+    return min(float(given), 3600.0) if given.isascii() and given.isdigit() and len(given) < 10 else None
 
 
 class _Guarded(HTTPConnection):

@@ -250,6 +250,8 @@ FEEDBACK_SENDER_ID = env.word(
 
 # --- HTTP to others -----------------------------------------------------------------------------
 # Addresses of providers are typed by customers: one that leads into our own network is refused (sealpost.W004).
+# Empty for good: credentials are given to each backend, and what is missing there would be read from here.
+ANYMAIL: dict[str, Any] = {}
 NET_ALLOW_PRIVATE = env.boolean("NET_ALLOW_PRIVATE", False)
 
 # --- Checks -------------------------------------------------------------------------------------

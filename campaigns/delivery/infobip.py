@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from campaigns import net
-from campaigns.delivery import infobip_wire
+from campaigns.delivery import answers, infobip_wire
 from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
 from campaigns.delivery.lanes import Answer, Batch, Lanes
 from campaigns.errors import CampaignError
@@ -16,10 +16,6 @@ from campaigns.errors import CampaignError
 # far less than the 1,000 recipients Infobip takes.
 MAILS_PER_REQUEST = 100
 REQUEST_BYTES = 4 * 1024 * 1024
-MOST_TRIES = 4  # of a request that is turned away by 429 or 503
-LONGEST_PAUSE = 10.0  # seconds we wait in place when told to; for more, other mail goes first
-_BUSY, _IN_DOUBT = {429, 503}, {500, 502, 504}
-_NOT_THERE = {404, 405, 406, 410, 415, 501}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,22 +118,14 @@ class _Asker:
         try:
             answer = net.ask(self._session, "POST", url, body=body, headers=self._headers)
         except net.NetError as error:
-            return _no_answer(batch, error)
+            # After a time-out the same message ids go again, and Infobip tells when it has them (status 23).
+            return answers.judge_silence(batch, error, area=infobip_wire.AREA)
         if 200 <= answer.status < 300:
             return _taken(batch, answer)
-        if answer.status in _BUSY:
-            return _busy(batch, answer)
-        if answer.status in {401, 403}:
-            text = "The provider refuses the API key, or the key may not send email."
-            return _give_up(batch, TransportError("transport.login-refused", text, permanent=True))
-        if answer.status in _NOT_THERE or answer.status < 400:
-            text = "The provider does not offer its email API at this address."
-            return _give_up(batch, TransportError("transport.misconfigured", text, permanent=True))
-        if answer.status < 500:
-            return _refused(batch, groups, answer)
-        if answer.status in _IN_DOUBT:
-            return _all(batch.mails, Outcome.UNKNOWN, infobip_wire.UNKNOWN)
-        return _all(batch.mails, Outcome.DEFERRED, f"infobip.http-{answer.status}")
+        failure = answers.judge_failure(
+            batch, status=answer.status, retry_after=answer.retry_after(), area=infobip_wire.AREA
+        )
+        return failure or _refused(batch, groups, answer)
 
 
 def _taken(batch: Batch, answer: net.Answer) -> Answer:
@@ -150,39 +138,3 @@ def _taken(batch: Batch, answer: net.Answer) -> Answer:
 def _refused(batch: Batch, groups: Sequence[Sequence[OutgoingEmail]], answer: net.Answer) -> Answer:
     bad, again = infobip_wire.split_refused(batch, groups, answer)
     return Answer([Receipt(mail.id, Outcome.REJECTED, f"infobip.http-{answer.status}") for mail in bad], again)
-
-
-def _busy(batch: Batch, answer: net.Answer) -> Answer:
-    """Turned away for now, so nothing was accepted: the same request again after a while, or later altogether."""
-    pause = answer.retry_after()
-    pause = 2.0**batch.tries if pause is None else pause
-    if pause <= LONGEST_PAUSE and batch.tries + 1 < MOST_TRIES:
-        return Answer(again=[Batch(batch.mails, batch.tries + 1)], pause=pause)
-    error = TransportError("transport.busy", "The provider asks us to send later.")
-    return _give_up(batch, error, code=f"infobip.http-{answer.status}")
-
-
-def _no_answer(batch: Batch, error: net.NetError) -> Answer:
-    if error.left:
-        # The request may have been taken: the same message ids go again, and Infobip tells (status 23).
-        return _all(batch.mails, Outcome.UNKNOWN, infobip_wire.UNKNOWN)
-    return _give_up(batch, unreachable(error))
-
-
-def unreachable(error: net.NetError) -> TransportError:
-    """Why a provider could not be asked at all, for a person."""
-    if error.code == "net.certificate-invalid":
-        text = "The certificate of the provider is not valid for its name."
-        return TransportError("transport.certificate-invalid", text, permanent=True)
-    if error.code in {"net.address-refused", "net.address-unusable"}:
-        text = "The address of the provider cannot be used."
-        return TransportError("transport.misconfigured", text, permanent=True)
-    return TransportError("transport.unreachable", "The provider does not answer.")
-
-
-def _give_up(batch: Batch, error: TransportError, *, code: str = "") -> Answer:
-    return Answer(_all(batch.mails, Outcome.DEFERRED, code or error.code).receipts, error=error)
-
-
-def _all(mails: Sequence[OutgoingEmail], outcome: Outcome, code: str) -> Answer:
-    return Answer([Receipt(mail.id, outcome, code) for mail in mails])

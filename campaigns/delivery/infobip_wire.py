@@ -10,17 +10,17 @@ from typing import Any
 from campaigns.delivery import infobip_codes
 from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, SharedContent
 from campaigns.delivery.lanes import Batch
-from campaigns.delivery.merging import Content, content_of, merge_content
+from campaigns.delivery.merging import Content, content_of, merge_content, sender_of
 from campaigns.net import Answer
 
 PATH = "/email/4/messages"
-UNKNOWN = "infobip.outcome-unknown"
-BRACES = "infobip.braces"
+AREA = "infobip"
+UNKNOWN = f"{AREA}.outcome-unknown"
+BRACES = f"{AREA}.braces"
 
 # A value that reads the same however the provider writes it into a text: nothing it could escape, trim or take for a
 # placeholder. Whether it escapes is documented nowhere, so other values are put into the text by us.
 _INERT = re.compile(r"(?! )[^&<>\"'`={}$\\\x00-\x1f\x7f]*(?<! )").fullmatch
-_PLAIN_NAME = re.compile(r"[\w ]*").fullmatch
 _INDEX = re.compile(r"messages\[(\d{1,4})\]")
 
 
@@ -60,7 +60,7 @@ def _message(mails: Sequence[OutgoingEmail], *, report_url: str) -> dict[str, An
     together = len(mails) > 1
     texts = Content(shared.subject, shared.html, shared.text) if together else merge_content(first)
     message: dict[str, Any] = {
-        "sender": _sender(shared),
+        "sender": sender_of(shared),
         "destinations": [_destination(mail, shared, with_values=together) for mail in mails],
         "content": _content(texts, (*shared.headers, *first.headers)),
     }
@@ -84,17 +84,6 @@ def _content(texts: Content, headers: Sequence[tuple[str, str]]) -> dict[str, An
     if headers:
         content["headers"] = json.dumps(dict(headers), ensure_ascii=False, separators=(",", ":"))
     return content
-
-
-def _sender(shared: SharedContent) -> str:
-    """`addr` or `Name <addr>`; a name with marks in it is quoted (RFC 5322 §3.4)."""
-    if not shared.from_name:
-        return shared.from_mailbox
-    name = shared.from_name
-    if not _PLAIN_NAME(name):
-        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-        name = f'"{quoted}"'
-    return f"{name} <{shared.from_mailbox}>"
 
 
 def read_statuses(answer: Answer) -> dict[str, Mapping[str, Any]]:

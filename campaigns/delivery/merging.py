@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from campaigns.delivery.base import OutgoingEmail, SharedContent
 
+_PLAIN_NAME = re.compile(r"[\w ]*").fullmatch
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -36,6 +37,17 @@ def content_of(email: OutgoingEmail) -> SharedContent:
     if email.shared is None:
         raise ValueError("a transport that takes content got wire bytes")
     return email.shared
+
+
+def sender_of(shared: SharedContent) -> str:
+    """`addr` or `Name <addr>`; a name with marks in it is quoted (RFC 5322 §3.4; MF-08)."""
+    name = shared.from_name
+    if not name:
+        return shared.from_mailbox
+    if not _PLAIN_NAME(name):
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        name = f'"{quoted}"'
+    return f"{name} <{shared.from_mailbox}>"
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from campaigns.delivery.anymail import AnymailConfig, AnymailTransport
+from campaigns.delivery.anymail_kinds import PROVIDERS
 from campaigns.delivery.base import Keep, Transport
 from campaigns.delivery.infobip import InfobipConfig, InfobipTransport
 from campaigns.delivery.sandbox import SandboxTransport
@@ -21,10 +23,15 @@ class Kind:
     leaves_machine: bool = True
 
 
+def _anymail(name: str) -> Kind:
+    return Kind(PROVIDERS[name].label, lambda config, _: AnymailTransport(AnymailConfig.from_mapping(name, config)))
+
+
 KINDS: dict[str, Kind] = {
     "sandbox": Kind("Sandbox: keeps the mail here", lambda _, keep: SandboxTransport(keep), leaves_machine=False),
     "infobip": Kind("Infobip", lambda config, _: InfobipTransport(InfobipConfig.from_mapping(config))),
     "smtp": Kind("SMTP relay", lambda config, _: SmtpRelayTransport(RelayConfig.from_mapping(config))),
+    **{name: _anymail(name) for name in PROVIDERS},
 }
 
 
