@@ -167,8 +167,8 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000 if _HTTPS else 0, low=0, high=63072000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SECURE_SSL_REDIRECT = env.boolean("SSL_REDIRECT", _HTTPS)
-# The one-click POST is answered where it arrives, even behind a proxy that forgot the header.
-SECURE_REDIRECT_EXEMPT = [r"^u/"]
+# One-click POSTs and providers' reports are answered where they arrive, even behind a proxy that forgot the header.
+SECURE_REDIRECT_EXEMPT = [r"^u/", r"^callbacks/"]
 BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

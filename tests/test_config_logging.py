@@ -92,3 +92,8 @@ def test_an_error_page_shows_the_way_but_no_values() -> None:
     for page in pages:
         assert "store_row" in page
         assert not [value for value in (*secrets, "SECRET_KEY", "KEY_RING") if value in page]
+
+
+def test_the_secret_of_a_callback_address_is_not_written() -> None:
+    path = "/callbacks/6f0d3c52-3f8b-4d9e-9a55-0d8b4f6f2a11/QUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJD/"
+    assert "QUJD" not in line("Bad Request: %s", path)

@@ -69,6 +69,7 @@ STATUSES = {
 # For ids younger than this table: 0 accepted, 1 pending, 2 undeliverable, 3 delivered, 4 expired, 5 rejected.
 GROUPS = {0: _ACCEPTED, 1: _ACCEPTED, 2: _REJECTED, 3: _ACCEPTED, 4: _REJECTED, 5: _REJECTED}
 PENDING_GROUPS, DELIVERED_GROUP, FINAL_GROUPS = frozenset({0, 1}), 3, frozenset({2, 4, 5})
+DUPLICATE = 23
 # It sounds final and is not: the next operator has it, the mailbox does not yet.
 INTERMEDIATE = frozenset({2})
 

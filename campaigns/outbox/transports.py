@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 import zlib
 from collections.abc import Sequence
 from email.header import decode_header, make_header
 from typing import Any
+from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 
 from campaigns.delivery import registry
 from campaigns.delivery.base import OutgoingEmail, TransportError
 from campaigns.delivery.base import Transport as WayOut
+from campaigns.errors import NotFound
 from campaigns.models import SandboxMail, Transport
 from compliance import vault
 
@@ -25,7 +31,8 @@ def open_transport(stored: Transport) -> WayOut:
         keep_in_sandbox(stored.account_id, emails=emails)
 
     try:
-        return registry.build_transport(stored.kind, read_config(stored), keep=keep)
+        config = {**read_config(stored), "report_url": callback_url(stored)}
+        return registry.build_transport(stored.kind, config, keep=keep)
     except (KeyError, ValueError, TypeError, vault.SealBroken):
         text = "The settings of this way to send cannot be used."
         raise TransportError("transport.misconfigured", text, permanent=True) from None
@@ -47,6 +54,43 @@ def seal_config(stored: Transport, *, config: dict[str, Any]) -> bytes:
 def config_context(stored: Transport) -> dict[str, str]:
     account = str(stored.account.public_id)
     return {"account": account, "thing": "transport", "id": str(stored.public_id), "field": "config"}
+
+
+def callback_token(public_id: UUID) -> str:
+    """What proves to us that a provider calls: known to whoever may see this transport, derivable by nobody else."""
+    mac = hmac.digest(settings.KEY_RING.token, b"callback\0" + public_id.bytes, hashlib.sha256)
+    return base64.urlsafe_b64encode(mac[:24]).decode("ascii")
+
+
+def callback_url(stored: Transport) -> str:
+    """Where the provider of this transport reports; it is a secret."""
+    return f"{settings.PUBLIC_URL}/callbacks/{stored.public_id}/{callback_token(stored.public_id)}/"
+
+
+def find_by_callback(public_id: str, *, token: str) -> Transport:
+    """The transport of a callback address; raises NotFound, alike for a wrong transport and a wrong token."""
+    try:
+        wanted = UUID(public_id)
+    except ValueError:
+        raise NotFound("page") from None
+    # The token first and in constant time: who has none learns not even which transports exist.
+    if not hmac.compare_digest(callback_token(wanted), token):
+        raise NotFound("page")
+    found = Transport.objects.select_related("account").filter(public_id=wanted).first()
+    if found is None:
+        raise NotFound("page")
+    return found
+
+
+def callback_config(stored: Transport) -> dict[str, Any]:
+    """The transport's settings as its callbacks need them; only the secret of the address when they cannot be opened."""
+    try:
+        config = read_config(stored)
+    except (vault.SealBroken, ValueError):
+        config = {}
+    login = f"callback:{callback_token(stored.public_id)}"
+    basic = base64.b64encode(login.encode()).decode("ascii")
+    return {**config, "callback_login": login, "callback_authorization": f"Basic {basic}"}
 
 
 def keep_in_sandbox(account_id: int, *, emails: Sequence[OutgoingEmail]) -> None:
