@@ -33,6 +33,7 @@ RELAY = {
     "tls": "starttls",
     "username": "news",
     "password": " s3cret pass ",
+    "connections": "10",
 }
 
 
@@ -148,7 +149,8 @@ def test_a_relay_is_stored_sealed(door: Client, account: Account, caplog: pytest
         door.post(f"{TRANSPORTS}add/", RELAY)
     relay = account.transports.get(kind="smtp")
     assert read_config(relay) == {
-        "host": "smtp.example.org", "port": 587, "tls": "starttls", "username": "news", "password": " s3cret pass "
+        "host": "smtp.example.org", "port": 587, "tls": "starttls", "username": "news", "password": " s3cret pass ",
+        "connections": 10,
     }  # fmt: skip
     assert b"s3cret" not in bytes(relay.config_sealed)
     assert "s3cret" not in caplog.text

@@ -19,7 +19,7 @@ from campaigns import net
 from campaigns.delivery import answers
 from campaigns.delivery.anymail_kinds import PROVIDERS, Provider
 from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
-from campaigns.delivery.lanes import Answer, Batch, Lanes
+from campaigns.delivery.lanes import Answer, Batch, Lanes, read_connections
 from campaigns.delivery.merging import content_of, merge_content, sender_of
 from campaigns.errors import CampaignError
 
@@ -53,7 +53,7 @@ class AnymailConfig:
             provider=provider,
             credentials=credentials,
             api_url=api_url,
-            connections=int(values.get("connections", 10)),
+            connections=read_connections(values),
             tracking=bool(values.get("tracking", False)),
             silence=float(values.get("silence", net.SILENCE_SECONDS)),
         )

@@ -9,7 +9,7 @@ from typing import Any
 from campaigns import net
 from campaigns.delivery import answers, infobip_wire
 from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
-from campaigns.delivery.lanes import Answer, Batch, Lanes
+from campaigns.delivery.lanes import Answer, Batch, Lanes, read_connections
 from campaigns.errors import CampaignError
 
 # A request that times out leaves all its mails in doubt, and a pause takes effect after the requests on their way:
@@ -43,7 +43,7 @@ class InfobipConfig:
         return cls(
             base_url=base_url,
             api_key=key,
-            connections=int(values.get("connections", 10)),
+            connections=read_connections(values),
             mails_per_request=min(int(values.get("mails_per_request", MAILS_PER_REQUEST)), 1000),
             tracking=bool(values.get("tracking", False)),
             report_url=str(values.get("report_url", "")),

@@ -9,9 +9,9 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError
 
@@ -37,6 +37,14 @@ class Answer:
     again: Sequence[Batch] = ()
     pause: float = 0
     error: TransportError | None = None
+
+
+def read_connections(values: Mapping[str, Any]) -> int:
+    """How many requests may be on their way at once; raises ValueError."""
+    connections = int(values.get("connections", 10))
+    if not 1 <= connections <= 100:
+        raise ValueError("1 to 100 connections")
+    return connections
 
 
 class Asker(Protocol):

@@ -16,21 +16,40 @@ from campaigns.delivery.smtp_relay import RelayConfig, SmtpRelayTransport
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of way out: its name for people and how to build it from its settings."""
+    """One kind of way out: its name and a sentence for people, and how to build it from its settings."""
 
     label: str
+    about: str
     build: Callable[[Mapping[str, Any], Keep], Transport]
     leaves_machine: bool = True
 
 
 def _anymail(name: str) -> Kind:
-    return Kind(PROVIDERS[name].label, lambda config, _: AnymailTransport(AnymailConfig.from_mapping(name, config)))
+    label = PROVIDERS[name].label
+    return Kind(
+        label,
+        f"Through your account at {label}.",
+        lambda config, _: AnymailTransport(AnymailConfig.from_mapping(name, config)),
+    )
 
 
 KINDS: dict[str, Kind] = {
-    "sandbox": Kind("Sandbox: keeps the mail here", lambda _, keep: SandboxTransport(keep), leaves_machine=False),
-    "infobip": Kind("Infobip", lambda config, _: InfobipTransport(InfobipConfig.from_mapping(config))),
-    "smtp": Kind("SMTP relay", lambda config, _: SmtpRelayTransport(RelayConfig.from_mapping(config))),
+    "sandbox": Kind(
+        "Sandbox: keeps the mail here",
+        "For trying out: nobody outside receives anything.",
+        lambda _, keep: SandboxTransport(keep),
+        leaves_machine=False,
+    ),
+    "smtp": Kind(
+        "SMTP relay",
+        "Any mail server that takes your mail, your own or a provider's.",
+        lambda config, _: SmtpRelayTransport(RelayConfig.from_mapping(config)),
+    ),
+    "infobip": Kind(
+        "Infobip",
+        "Through your account at Infobip, by its email API.",
+        lambda config, _: InfobipTransport(InfobipConfig.from_mapping(config)),
+    ),
     **{name: _anymail(name) for name in PROVIDERS},
 }
 

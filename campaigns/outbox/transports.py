@@ -14,14 +14,19 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
+from campaigns import jobs
 from campaigns.delivery import registry
 from campaigns.delivery.base import OutgoingEmail, TransportError
 from campaigns.delivery.base import Transport as WayOut
 from campaigns.errors import NotFound
 from campaigns.models import SandboxMail, Transport
+from campaigns.outbox import due
 from compliance import vault
+
+_SWEEP = "campaigns.tasks.sweep"
 
 
 def open_transport(stored: Transport) -> WayOut:
@@ -54,6 +59,20 @@ def seal_config(stored: Transport, *, config: dict[str, Any]) -> bytes:
 def config_context(stored: Transport) -> dict[str, str]:
     account = str(stored.account.public_id)
     return {"account": account, "thing": "transport", "id": str(stored.public_id), "field": "config"}
+
+
+def is_stopped(stored: Transport) -> bool:
+    """Whether the breaker keeps mail from leaving this way now; `broken_because` says why."""
+    return stored.broken_until is not None and stored.broken_until > timezone.now()
+
+
+def reopen(stored: Transport) -> None:
+    """Forget the failures of a way out: a person has mended it, or wants to see; mail that waits for it goes on."""
+    with transaction.atomic():
+        Transport.objects.filter(pk=stored.pk).update(failures=0, broken_until=None, broken_because="")
+        due.wake_submissions(account_id=stored.account_id)
+        jobs.ring(_SWEEP)
+    stored.failures, stored.broken_until, stored.broken_because = 0, None, ""
 
 
 def callback_token(public_id: UUID) -> str:
