@@ -113,7 +113,7 @@ def test_every_provider_can_be_added_and_shows_no_secret_again(door: Client, acc
         ({"base_url": ""}, "This field is required"),
         ({"base_url": "http://abc123.api.example.com"}, "not an address we can use"),
         ({"base_url": "https://user:pw@example.com"}, "not an address we can use"),
-        ({"api_key": ""}, "Please enter it"),
+        ({"api_key": ""}, "This field is required"),
         ({"connections": "0"}, "greater than or equal to 1"),
         ({"connections": "101"}, "less than or equal to 100"),
         ({"mails_per_request": "1001"}, "less than or equal to 1000"),

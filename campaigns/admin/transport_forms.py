@@ -22,7 +22,7 @@ _TLS_WORDS = {
 }
 _KEPT = "Kept encrypted and never shown again."
 _STORED = "Stored, and never shown. Leave empty to keep it."
-_TRACKING = "Opens and clicks as the provider counts them; it rewrites the links of your mails for that."
+_TRACKING = "It rewrites the links of your mails and adds a picture nobody sees."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,13 @@ def _infobip_fields() -> dict[str, forms.Field]:
             help_text="On the home page of your Infobip account, such as https://abc123.api.infobip.com.",
         ),
         "api_key": _secret("API key", help_text="It needs the right to send email."),
-        "tracking": forms.BooleanField(label="Let Infobip track", required=False, help_text=_TRACKING),
+        "tracking": forms.BooleanField(label="Let Infobip count opens and clicks", required=False, help_text=_TRACKING),
         "mails_per_request": forms.IntegerField(
             label="Mails in one request",
             min_value=1,
             max_value=1000,
             initial=MAILS_PER_REQUEST,
-            help_text="When an answer gets lost, so many mails are sent again; readers do not see it, Infobip knows them.",
+            help_text="When an answer gets lost, so many mails are asked about again; Infobip recognises them.",
         ),
         "connections": _connections(),
     }
@@ -105,7 +105,7 @@ def _provider_spec(provider: Provider) -> Spec:
             found[provider.signing] = _secret("Signing key", help_text=text if provider.must_sign else "")
         if provider.tracks:
             found["tracking"] = forms.BooleanField(
-                label=f"Let {provider.label} track", required=False, help_text=_TRACKING
+                label=f"Let {provider.label} count opens and clicks", required=False, help_text=_TRACKING
             )
         found["api_url"] = BaseUrlField(
             label="Address of the API",
@@ -151,16 +151,16 @@ class WayForm(forms.Form):
             required=False,
             help_text="What the other side allows. Empty: as fast as it goes.",
         )
-        for name in self._spec.secrets:
+        for name, is_needed in self._spec.secrets.items():
+            self.fields[name].required = is_needed and not self._stored.get(name)
             if self._stored.get(name):
                 self.fields[name].help_text = _STORED
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         for name, is_needed in self._spec.secrets.items():
-            if is_needed and not cleaned.get(name) and not self._is_kept(name):
-                moved = "The address has changed: enter it again." if self._stored.get(name) else "Please enter it."
-                self.add_error(name, moved)
+            if is_needed and self._stored.get(name) and not cleaned.get(name) and not self._is_kept(name):
+                self.add_error(name, "The address has changed: enter it again.")
         return cleaned
 
     def settings(self) -> dict[str, Any]:
