@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.content.encoding import quoted_printable
+from campaigns.content.encoding import break_lines, encode_chars, quoted_printable, split_head
 
 lines = st.lists(
     st.text(
@@ -28,6 +28,13 @@ def test_any_text_decodes_to_itself(text: list[str]) -> None:
 def test_a_text_is_encoded_line_by_line(text: list[str]) -> None:
     whole = "".join(line + "\n" for line in text)
     assert quoted_printable(whole) == b"".join(quoted_printable(line + "\n") for line in text)
+
+
+@given(lines, lines)
+def test_the_settled_head_of_a_line_is_what_the_whole_line_begins_with(first: list[str], rest: list[str]) -> None:
+    head, left = split_head(encode_chars("".join(first)))
+    whole = "".join(first + rest) + "\n"
+    assert head + break_lines(left + encode_chars("".join(rest)) + "\r\n") == quoted_printable(whole)
 
 
 @given(lines)

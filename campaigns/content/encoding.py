@@ -30,7 +30,22 @@ def break_lines(encoded: str) -> bytes:
     lines = encoded.split("\r\n")
     if max(map(len, lines)) > _LONGEST:
         lines = [line if len(line) <= _LONGEST else "=\r\n".join(_STRETCH.findall(line)) for line in lines]
-    broken = "\r\n" + "\r\n".join(lines)
+    return _guard_starts("\r\n".join(lines))
+
+
+def split_head(encoded: str) -> tuple[bytes, str]:
+    """The beginning of a line, not its end, as (bytes already broken, the rest): what follows does not change those.
+
+    Breaks fall every so many characters from the start of the line, so whole stretches are settled by themselves.
+    """
+    if len(encoded) <= _LONGEST:
+        return b"", encoded
+    *whole, rest = _STRETCH.findall(encoded)
+    return _guard_starts("=\r\n".join(whole) + "=\r\n"), rest
+
+
+def _guard_starts(lines: str) -> bytes:
+    broken = "\r\n" + lines
     if "\r\n." in broken:
         broken = broken.replace("\r\n.", "\r\n=2E")
     if "\r\nFrom " in broken:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from campaigns.content import markup, mime
-from campaigns.content.encoding import break_lines, encode_chars, quoted_printable
+from campaigns.content.encoding import break_lines, encode_chars, quoted_printable, split_head
 from campaigns.content.markers import IN_MAIL, IN_URL, MARK, PLAIN, URL_START, mark, read
 from campaigns.content.merge import Merged, MergeForm
 from campaigns.content.problems import RenderError
@@ -158,19 +158,27 @@ class _Wire:
         self._literal(head)
         lines = template.text.split("\n")[:-1]
         for has_slot, group in groupby(lines, key=lambda line: MARK.search(line) is not None):
-            run = "\n".join(group) + "\n"
             if has_slot:
-                self._runs.append(self._run(run, template))
+                for line in group:
+                    self._line(line, template)
             else:
-                self._literal(quoted_printable(run))
+                self._literal(quoted_printable("\n".join(group) + "\n"))
         self._literal(b"")
 
-    def _run(self, run: str, template: _Template) -> str:
-        out = [encode_chars(bit).replace("%", "%%") for bit in MARK.split(run)]
-        for marker in MARK.findall(run):
+    def _line(self, line: str, template: _Template) -> None:
+        """A line with slots: what stands before the first one is settled, as far as whole stretches go."""
+        first, *bits = MARK.split(line)
+        head, rest = split_head(encode_chars(first))
+        if head:
+            self._literal(head)
+        run = "%s".join(bit.replace("%", "%%") for bit in (rest, *map(encode_chars, bits))) + "\r\n"
+        if len(self._out) > len(self._runs):
+            self._runs.append(run)
+        else:
+            self._runs[-1] += run
+        for marker in MARK.findall(line):
             need = template.needs[read(marker)[1]]
             self._order.append(self._needs.setdefault(need, len(self._needs)))
-        return "%s".join(out)
 
     def fill(self, values: Values) -> bytes:
         if not self._steps:
