@@ -24,7 +24,7 @@ from campaigns.models import (
     SubmissionState,
     Transport,
 )
-from campaigns.outbox import accept, claim, dispatch
+from campaigns.outbox import accept, claim, dispatch, recorder
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.transports import seal_config
 from campaigns.planning import fanout, sending, testsend
@@ -217,3 +217,19 @@ def test_every_mail_carries_the_signature_of_its_domain(account: Account, reader
     record = f"v=DKIM1; k=rsa; p={key.public_key}".encode()
     assert dkim.verify(raw, dnsfunc=lambda *_, **__: record)
     assert f"d={submission.sender.domain.name}".encode() in raw
+
+
+def test_a_campaign_that_bounces_stops_in_the_middle_of_a_slice(
+    account: Account, readers: ContactList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MP-05."""
+    for number in range(130):
+        make_contact(account, f"bounce+{number}@example.org", lists=[readers])
+    submission = plan(account, readers)
+    monkeypatch.setattr(recorder, "FLUSH_EVERY", 0.0)
+    monkeypatch.setattr(dispatch, "CHECK_EVERY", 0.0)
+    monkeypatch.setattr(dispatch, "JUDGE_EVERY", 0.0)
+    dispatch_slice(submission.pk, limit=110)
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.PAUSED
+    assert Message.objects.filter(state=MessageState.QUEUED).count() >= 20

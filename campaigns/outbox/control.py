@@ -82,18 +82,23 @@ def cancel_waiting(*, submission_ids: list[int], now: datetime) -> int:
     return waiting.update(state=MessageState.CANCELLED, done_at=now, lease_until=None)
 
 
+def count_held(submission_ids: Collection[int]) -> int:
+    """How many messages may or may not have left and wait for a person to decide."""
+    return _uncertain(submission_ids).count()
+
+
 def release_held(submission: Submission, *, now: datetime) -> int:
     """Send the messages that may or may not have left once more, with the same Message-ID; returns how many."""
-    return _uncertain(submission).update(state=MessageState.QUEUED, next_attempt_at=now, error_code="")
+    return _uncertain([submission.pk]).update(state=MessageState.QUEUED, next_attempt_at=now, error_code="")
 
 
 def give_up_held(submission: Submission, *, now: datetime) -> int:
     """Leave the messages that may or may not have left as they are, `cancelled`; returns how many."""
-    return _uncertain(submission).update(state=MessageState.CANCELLED, done_at=now)
+    return _uncertain([submission.pk]).update(state=MessageState.CANCELLED, done_at=now)
 
 
-def _uncertain(submission: Submission) -> QuerySet[Message]:
-    return Message.objects.filter(submission=submission, state=MessageState.HELD, error_code=UNCERTAIN)
+def _uncertain(submission_ids: Collection[int]) -> QuerySet[Message]:
+    return Message.objects.filter(submission__in=submission_ids, state=MessageState.HELD, error_code=UNCERTAIN)
 
 
 def _step(submission: Submission, target: SubmissionState, *, of: list[SubmissionState]) -> bool:

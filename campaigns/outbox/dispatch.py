@@ -16,8 +16,8 @@ from campaigns import jobs
 from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, Transport, TransportError
 from campaigns.delivery.retry import next_delay
 from campaigns.errors import CampaignError
-from campaigns.models import MessageState, Submission, SubmissionState
-from campaigns.outbox import breaker, claim, control, due, finish, recovery, transports
+from campaigns.models import Door, MessageState, Submission, SubmissionState
+from campaigns.outbox import breaker, claim, control, due, finish, rates, recovery, transports
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.intake import Intake, Wait
 from campaigns.outbox.journal import Journal, Mark
@@ -32,6 +32,7 @@ OVERTIME = 15.0  # seconds more in which mails of the batch in hand may leave
 PATIENCE = 600.0  # seconds an answer may take after that (RFC 5321 §4.5.3.2.6: ten minutes for the final dot; SM-06)
 IDLE = 5.0  # seconds in all that a slice waits for its limits before it lets others have its process
 CHECK_EVERY = 1.0  # seconds between looks at the submission: pause and cancel take effect within 2 s
+JUDGE_EVERY = 5.0  # seconds between looks at its bounces and complaints
 
 _MARK_OF = {Outcome.ACCEPTED: Mark.ACCEPTED, Outcome.REJECTED: Mark.REJECTED, Outcome.DEFERRED: Mark.DEFERRED}
 
@@ -107,7 +108,7 @@ class _Slice:
         self._attempts: dict[int, int] = {}
         self._open = True
         self._waited = 0.0
-        self._checked_at = self._claimed_at = time.monotonic()
+        self._checked_at = self._judged_at = self._claimed_at = time.monotonic()
 
     def hand_over(self) -> None:
         """Send what is due, until nothing is, the time is over, or somebody says stop."""
@@ -189,13 +190,16 @@ class _Slice:
         now = time.monotonic()
         self._recorder.flush_when_due(now)
         if now - self._checked_at >= CHECK_EVERY:
-            self._checked_at = now
-            still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
-            self._open = still and not jobs.is_stopping()
-            self._keep_claims(now)
+            self._check(now)
         return self._open and now < self._until + OVERTIME
 
-    def _keep_claims(self, now: float) -> None:
+    def _check(self, now: float) -> None:
+        self._checked_at = now
+        if now - self._judged_at >= JUDGE_EVERY and self._submission.door == Door.CAMPAIGN:
+            self._judged_at = now
+            rates.check_rates(self._submission, now=timezone.now())
+        still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
+        self._open = still and not jobs.is_stopping()
         if now - self._claimed_at >= claim.LEASE.total_seconds() / 3:
             self._claimed_at = now
             claim.renew_lease(worker=self._journal.worker, now=timezone.now())
