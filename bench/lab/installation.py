@@ -13,12 +13,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+import redis
 from psycopg import sql
 
 from bench.lab import children
 
 SERVER = os.environ.get("DATABASE_URL") or "postgres://postgres@127.0.0.1:5432/postgres"
-REDIS = os.environ.get("REDIS_URL", "")
 
 
 class Installation:
@@ -80,3 +80,13 @@ def postgresql_version() -> str:
             return f"PostgreSQL {server.info.server_version // 10000}.{server.info.server_version % 10000}"
     except psycopg.Error:
         return ""
+
+
+def redis_url() -> str:
+    """Where a Redis answers (REDIS_URL, else 127.0.0.1), else ''."""
+    url = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+    try:
+        redis.Redis.from_url(url, socket_connect_timeout=2).ping()
+    except redis.RedisError:
+        return ""
+    return url
