@@ -16,6 +16,7 @@ from campaigns.models import Account, Event, EventKind, Message, MessageState, S
 from campaigns.outbox import claim, journal, recovery
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.journal import Entry, Journal, JournalFull, Mark
+from campaigns.outbox.record import Result, record_results
 from campaigns.planning import fanout, sending
 from tests.factories import make_account, make_campaign, make_contact, make_list
 
@@ -203,3 +204,19 @@ def test_a_journal_says_nothing_about_a_message_another_worker_holds_by_now(subm
 def test_a_slice_leaves_no_journal_behind(submission: Submission, folder: Path) -> None:
     dispatch_slice(submission.pk)
     assert not list(folder.iterdir())
+
+
+def test_a_result_is_recorded_once(submission: Submission) -> None:
+    claimed = claim.claim_messages(submission.pk, worker="w:1", now=timezone.now())
+    results = [Result(message.id, MessageState.SENT) for message in claimed]
+    assert record_results(results, worker="w:1", now=timezone.now()) == 4
+    assert record_results(results, worker="w:1", now=timezone.now()) == 0
+    assert Event.objects.count() == 4
+
+
+def test_a_result_of_a_worker_that_lost_its_claims_is_not_recorded(submission: Submission) -> None:
+    claimed = claim.claim_messages(submission.pk, worker="w:1", now=timezone.now())
+    Message.objects.update(claimed_by="w:2")
+    results = [Result(message.id, MessageState.SENT) for message in claimed]
+    assert record_results(results, worker="w:1", now=timezone.now()) == 0
+    assert not Event.objects.exists()

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 BUDGET = 45.0  # seconds a slice may take claims; the job behind it is rung again while messages are due
 OVERTIME = 15.0  # seconds more in which mails of the batch in hand may leave
 PATIENCE = 600.0  # seconds an answer may take after that (RFC 5321 §4.5.3.2.6: ten minutes for the final dot; SM-06)
-IDLE = 5.0  # seconds in all that a slice waits for its limits before it lets others have its process
+IDLE = 15.0  # seconds a slice waits in all for limits to let something through, before others have its process
 CHECK_EVERY = 1.0  # seconds between looks at the submission: pause and cancel take effect within 2 s
 JUDGE_EVERY = 5.0  # seconds between looks at its bounces and complaints
 
@@ -170,13 +170,11 @@ class _Slice:
         return messages
 
     def _idle(self, wait: Wait) -> bool:
-        """Wait for a limit with open connections, if it is not for long; True when it is time to send again."""
-        seconds = (wait.until - timezone.now()).total_seconds()
-        # Half of the budget: a slice without a budget never waits.
-        if time.monotonic() + seconds >= self._until or seconds > IDLE:
-            self.is_limited = not due.postpone_submission(self._submission.pk, until=wait.until, because=wait.because)
+        """Wait with open connections, if it is not for long; True when it is time to send again."""
+        if wait.until > timezone.now() + timedelta(seconds=IDLE):
+            due.postpone_submission(self._submission.pk, until=wait.until, because=wait.because)
             return False
-        if self._waited >= IDLE:
+        if self._waited >= IDLE or time.monotonic() >= self._until:
             self.is_limited = True
             return False
         began = time.monotonic()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from django.utils import timezone
 
 from campaigns.models import Submission
-from campaigns.outbox import claim, throttle, windows
+from campaigns.outbox import claim, due, throttle, windows
 from campaigns.outbox.claim import Claimed
+
+SOON = timedelta(seconds=10)  # within which a slice waits for single messages; the sweep finds the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,13 @@ class Intake:
                 self._limits.give_back(grant.count - len(free), now=now)
                 return free
         self._limits.give_back(grant.count, now=now)
+        self.wait = self._next(now)
         return []
+
+    def _next(self, now: datetime) -> Wait | None:
+        """What was put off for a moment comes back by itself; None when nothing is queued any more."""
+        at = due.next_due(self._submission.pk)
+        return None if at is None or at > now + SOON else Wait(at, "")
 
     def _closed(self, now: datetime) -> Wait | None:
         if self._window is None or self._window.by_recipient:
