@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 
 from campaigns import addresses
+from campaigns.admin.campaign_pace import PaceFields, initial_pace
 from campaigns.admin.campaign_words import PURPOSES, people
 from campaigns.errors import AddressError
 from campaigns.models import (
@@ -39,7 +40,7 @@ class ListChoice(_ListField):
         return f"{obj.name} · {people(obj.people)}"
 
 
-class CampaignForm(forms.Form):
+class CampaignForm(PaceFields):
     """What a draft is made of; `cleaned_data["content"]` is the version to pin."""
 
     name = forms.CharField(max_length=120, help_text="For you and your colleagues; nobody outside sees it.")
@@ -67,6 +68,7 @@ class CampaignForm(forms.Form):
     def __init__(self, data: Any = None, *, account: Account, campaign: Campaign | None = None) -> None:
         self.pinned = campaign.content if campaign else None
         super().__init__(data, initial=_initial(campaign) if campaign else None)
+        self.offer_clocks(account)
         lists = _count_lists(account)
         self._choose("template", account.templates.filter(versions__isnull=False).distinct())
         self._choose("lists", lists)
@@ -112,6 +114,7 @@ class CampaignForm(forms.Form):
             "lists": list(self.cleaned_data["lists"]),
             "excluded_lists": list(self.cleaned_data["excluded_lists"]),
             "transport": self.cleaned_data.get("transport"),
+            "pace": self.pace(),
         }
 
 
@@ -171,4 +174,5 @@ def _initial(campaign: Campaign) -> dict[str, Any]:
         "excluded_lists": [entry.pk for entry in campaign.excluded_lists.all()],
         "sender": campaign.sender_id,
         "transport": campaign.transport_id,
+        **initial_pace(campaign),
     }

@@ -14,13 +14,16 @@ from django.utils import timezone
 
 from campaigns.admin import campaign_progress, campaign_steps
 from campaigns.admin.campaign_forms import CampaignForm, ScheduleForm, TestSendForm, newer_version
+from campaigns.admin.campaign_pace import describe_pace, say_estimate
 from campaigns.admin.campaign_places import place_findings
 from campaigns.admin.campaign_preview import answer_preview, sample_subject
 from campaigns.admin.campaign_words import PURPOSES, TONES
 from campaigns.admin.local_time import WallTime, read_wall_time
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Campaign, CampaignState, Purpose, Submission
+from campaigns.outbox import rates
 from campaigns.planning import compose, preflight, sending, testsend
+from campaigns.planning.pace import estimate
 
 if TYPE_CHECKING:
     from campaigns.admin.campaigns import CampaignAdmin
@@ -62,13 +65,22 @@ class CampaignPages:
             check = preflight.check_campaign(campaign)
             context |= {"preflight": check, "findings": place_findings(campaign, check.findings)}
         else:
-            context["progress"] = campaign_progress.measure_progress(campaign, now=timezone.now())
+            context |= self._running(campaign, now=timezone.now())
         context |= {
             "newer": newer_version(campaign.content),
             "send_at": self._wall_time(campaign, campaign.send_at),
             "finished_at": self._wall_time(campaign, self._finished_at(campaign)),
         }
         return render(request, f"{_FOLDER}/page.html", context)
+
+    def _running(self, campaign: Campaign, *, now: datetime) -> dict[str, Any]:
+        progress = campaign_progress.measure_progress(campaign, now=now)
+        submission = campaign.submissions.select_related("account", "sender__domain").first()
+        return {
+            "progress": progress,
+            "undecided": campaign_steps.count_undecided(campaign) if progress.report.held else 0,
+            "warning": rates.warn_of_complaints(submission, now=now) if submission else "",
+        }
 
     def show_progress(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """The progress card alone, for the page that keeps asking."""
@@ -195,8 +207,14 @@ class CampaignPages:
             "text": step.text.format(people=stake.people),
             "button": step.button.format(people=stake.people),
             "audience": check.audience if check else None,
+            "notes": check.notes if check else (),
+            "estimate": self._estimate(campaign, people=stake.count) if step.starts else "",
         }
         return render(request, f"{_FOLDER}/confirm.html", context, status=409 if shown is not None else 200)
+
+    def _estimate(self, campaign: Campaign, *, people: int) -> str:
+        guess = estimate(campaign, transport=preflight.campaign_transport(campaign), people=people)
+        return say_estimate(guess) if guess else ""
 
     def _do(
         self,
@@ -239,6 +257,7 @@ class CampaignPages:
             "purpose": dict(PURPOSES)[Purpose(campaign.purpose)].partition(":")[0],
             "subject": sample_subject(campaign),
             "transport": preflight.campaign_transport(campaign),
+            "pace": describe_pace(campaign),
             "tone": TONES[CampaignState(campaign.state)],
             "may_compose": self.admin.may_compose(request, campaign),
             "may_send": self.admin.may_send(request, campaign),

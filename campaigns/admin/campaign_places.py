@@ -15,6 +15,7 @@ _PARTS = {
     "campaign.no-sender": ("sender", "Choose a sender"),
     "campaign.no-list": ("lists", "Choose lists"),
     "campaign.nobody": ("lists", "Change the lists"),
+    "campaign.window-empty": ("window_start", "Change the hours"),
 }
 
 

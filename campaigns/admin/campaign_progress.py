@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from campaigns.admin.campaign_waiting import explain_wait
 from campaigns.admin.campaign_words import Reason, explain_reasons, people
 from campaigns.models import Campaign, CampaignState, Submission, SubmissionState
 from campaigns.outbox.reports import SendReport, campaign_report
@@ -38,6 +39,7 @@ class Progress:
     settled: int
     at: float
     reasons: tuple[Reason, ...]
+    waiting: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -65,7 +67,7 @@ def read_sample(settled: str, at: str, *, now: datetime) -> Sample | None:
 def measure_progress(campaign: Campaign, *, now: datetime, earlier: Sample | None = None) -> Progress:
     """The progress of a campaign that has a submission; the pace is measured from the earlier look or from its start."""
     report = campaign_report(campaign)
-    submission = campaign.submissions.order_by("pk").first()
+    submission = campaign.submissions.select_related("transport").order_by("pk").first()
     percent = report.settled * 100 // report.planned if report.planned else 0
     return Progress(
         report=report,
@@ -79,6 +81,7 @@ def measure_progress(campaign: Campaign, *, now: datetime, earlier: Sample | Non
         settled=report.settled,
         at=now.timestamp(),
         reasons=tuple(explain_reasons(report.reasons)),
+        waiting=explain_wait(campaign, submission, report, now=now),
     )
 
 

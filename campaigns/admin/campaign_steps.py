@@ -7,18 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from campaigns.admin.campaign_pace import initial_pace
 from campaigns.admin.campaign_words import people
 from campaigns.models import Campaign, CampaignState
+from campaigns.outbox import control
 from campaigns.outbox.reports import campaign_report
 from campaigns.planning import sending
 from campaigns.planning.audience import count_audience
 
+_RUNNING = frozenset({CampaignState.SENDING, CampaignState.PAUSED})
 _READY = frozenset({CampaignState.DRAFT, CampaignState.SCHEDULED})
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action on a campaign; `text` and `button` carry {people}, `done` is said afterwards."""
+    """One action on a campaign; `text` and `button` carry {people}, `done` is said afterwards.
+
+    One that `starts` concerns the audience, one that `decides` the people whose mail may or may not have left.
+    """
 
     name: str
     states: frozenset[CampaignState]
@@ -28,6 +34,7 @@ class Step:
     button: str
     done: str
     starts: bool = False
+    decides: bool = False
     is_danger: bool = False
 
 
@@ -92,6 +99,26 @@ STEPS = {
             "The campaign is cancelled.",
             is_danger=True,
         ),
+        Step(
+            "repeat",
+            _RUNNING,
+            sending.release_held,
+            "Send it again?",
+            "{people} may or may not have this mail. Whoever has it already may get it twice.",
+            "Send again to {people}",
+            "The mail goes out again.",
+            decides=True,
+        ),
+        Step(
+            "leave",
+            _RUNNING,
+            sending.give_up_held,
+            "Leave it as it is?",
+            "{people} may or may not have this mail. It is not sent to them again.",
+            "Do not repeat it for {people}",
+            "It stays as it is.",
+            decides=True,
+        ),
     )
 }
 
@@ -112,14 +139,22 @@ def weigh_step(step: Step, *, campaign: Campaign) -> Stake:
     """Count the people of a step: the audience before sending, those who still wait afterwards."""
     if step.starts or campaign.state == CampaignState.SCHEDULED:
         count = count_audience(campaign).recipients
+    elif step.decides:
+        count = count_undecided(campaign)
     else:
         count = campaign_report(campaign).waiting
     # Numbers of a running campaign move all the time; only what starts must be what was read.
     return Stake(count, _digest(campaign, count) if step.starts else "")
 
 
+def count_undecided(campaign: Campaign) -> int:
+    """For how many people somebody must decide whether their mail is sent again."""
+    return control.count_held(list(campaign.submissions.values_list("pk", flat=True)))
+
+
 def _digest(campaign: Campaign, count: int) -> str:
     parts: list[Any] = [
+        *initial_pace(campaign).items(),
         campaign.name,
         campaign.purpose,
         campaign.content_id,

@@ -39,6 +39,7 @@ _REASONS = {
     "message.expired": "Could not be delivered in time",
     "message.seal-broken": "The personal values of this mail could not be read",
     "sender.domain-unverified": "The sender's domain was not verified",
+    "message.uncertain": "Nobody knows whether they have it: the connection broke before the answer came",
     "smtp.550-5.1.1": "The address does not exist",
     "smtp.452-4.2.2": "The mailbox is full",
     "smtp.552-5.2.2": "The mailbox is full",

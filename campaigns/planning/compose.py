@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
@@ -20,6 +21,7 @@ from campaigns.models import (
     TemplateVersion,
     Transport,
 )
+from campaigns.planning.pace import Pace
 
 Person = AbstractBaseUser | AnonymousUser | None
 
@@ -34,6 +36,7 @@ def create_campaign(
     excluded_lists: Sequence[ContactList] = (),
     purpose: str = Purpose.MARKETING,
     transport: Transport | None = None,
+    pace: Pace | None = None,
     by: Person = None,
 ) -> Campaign:
     """A draft campaign; raises CampaignError when a part belongs to another account."""
@@ -47,6 +50,7 @@ def create_campaign(
             purpose=purpose,
             transport=transport,
             created_by_id=by.pk if by is not None else None,
+            **asdict(pace or Pace()),
         )
         campaign.lists.set(lists)
         campaign.excluded_lists.set(excluded_lists)
@@ -81,13 +85,22 @@ def change_campaign(
     excluded_lists: Sequence[ContactList],
     purpose: str,
     transport: Transport | None,
+    pace: Pace | None = None,
 ) -> None:
-    """Give a draft these parts, all from its own account; raises CampaignError once it is no longer a draft."""
+    """Give a draft these parts, all from its own account; raises CampaignError once it is no longer a draft.
+
+    Without a pace it keeps the one it has.
+    """
     _refuse_foreign(campaign.account_id, content.template, sender, transport, *lists, *excluded_lists)
     with transaction.atomic():
         # The state is part of the filter: a campaign that somebody starts meanwhile stays what was confirmed.
         changed = Campaign.objects.filter(pk=campaign.pk, state=CampaignState.DRAFT).update(
-            name=name, content=content, sender=sender, purpose=purpose, transport=transport
+            name=name,
+            content=content,
+            sender=sender,
+            purpose=purpose,
+            transport=transport,
+            **(asdict(pace) if pace else {}),
         )
         if not changed:
             raise CampaignError(

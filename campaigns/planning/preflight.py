@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from django.utils import timezone
+
 from campaigns.content.compile import compile_version
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, Door, Submission, Transport
 from campaigns.outbox.facts import submission_facts
 from campaigns.planning.audience import AudienceCount, count_audience
+from campaigns.planning.pace import check_window, note_pace
 from compliance import gate
 from compliance.facts import Finding, SendFacts
 
@@ -29,22 +32,22 @@ class Preflight:
 def check_campaign(campaign: Campaign) -> Preflight:
     """Look at a campaign as the gate will, and at what a campaign needs before it can be asked at all."""
     audience = count_audience(campaign)
-    findings = [*_missing_parts(campaign), *_audience_findings(campaign, audience)]
-    notes: tuple[Finding, ...] = ()
+    findings = [*_missing_parts(campaign), *_audience_findings(campaign, audience), *check_window(campaign)]
+    transport = campaign_transport(campaign)
+    notes = note_pace(campaign, transport=transport, people=audience.recipients, now=timezone.now())
     try:
-        facts = _draft_facts(campaign)
+        facts = _draft_facts(campaign, transport=transport)
     except CampaignError as error:
         findings.append(Finding(error.code, error.safe_text, error.action or "Open the template and correct it."))
         facts = None
     if facts is not None:
         findings += gate.decide(facts).findings
-        notes = gate.list_notes(facts)
-    return Preflight(tuple(findings), audience, notes)
+        notes += gate.list_notes(facts)
+    return Preflight(tuple(findings), audience, tuple(notes))
 
 
-def _draft_facts(campaign: Campaign) -> SendFacts | None:
+def _draft_facts(campaign: Campaign, *, transport: Transport | None) -> SendFacts | None:
     """What the gate would be asked, for a recipient nothing is known against; None while a part is missing."""
-    transport = campaign_transport(campaign)
     if campaign.content is None or campaign.sender is None or transport is None:
         return None
     compiled = compile_version(campaign.content)

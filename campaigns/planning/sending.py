@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
 
 from django.db import transaction
@@ -13,14 +14,17 @@ from django.utils.dateparse import parse_datetime
 from campaigns import jobs
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState, Door, Submission
-from campaigns.outbox import accept, control
+from campaigns.outbox import accept, control, finish
 from campaigns.planning.compose import Person
+from campaigns.planning.pace import Pace, campaign_window
 from campaigns.planning.preflight import Preflight, campaign_transport, check_campaign
 from compliance.facts import Finding
 
 log = logging.getLogger(__name__)
 
 PLAN_JOB = "campaigns.tasks.plan_submission"
+DISPATCH_JOB = "campaigns.tasks.dispatch_submission"
+_PACE = [field.name for field in fields(Pace)]
 _CHANGED = "Somebody has changed this campaign meanwhile."
 
 
@@ -112,6 +116,25 @@ def cancel(campaign: Campaign, *, by: Person = None) -> None:
     _note(campaign, "cancelled", by)
 
 
+def release_held(campaign: Campaign, *, by: Person = None) -> None:
+    """Send the mails that may or may not have left once more; raises WrongState when none is held."""
+    now = timezone.now()
+    with transaction.atomic():
+        for submission in _held_submissions(campaign):
+            control.release_held(submission, now=now)
+            jobs.ring(DISPATCH_JOB, submission.pk)
+    _note(campaign, "in doubt, repeated", by)
+
+
+def give_up_held(campaign: Campaign, *, by: Person = None) -> None:
+    """Leave the mails that may or may not have left as they are; raises WrongState when none is held."""
+    now = timezone.now()
+    for submission in _held_submissions(campaign):
+        control.give_up_held(submission, now=now)
+        finish.finish_submissions(now=now, only=submission.pk)
+    _note(campaign, "in doubt, left", by)
+
+
 def start_due(*, now: datetime) -> int:
     """Start the scheduled campaigns whose time has come; one that is no longer ready goes back to draft and says why."""
     started = 0
@@ -146,6 +169,7 @@ def _start(campaign: Campaign, *, send_at: datetime) -> Submission:
         "transport": campaign.transport_id,
         "purpose": campaign.purpose,
         "send_at": campaign.send_at,
+        **{name: getattr(campaign, name) for name in _PACE},
     }
     _refuse_unready(check_campaign(campaign))
     transport = campaign_transport(campaign)
@@ -170,10 +194,20 @@ def _start(campaign: Campaign, *, send_at: datetime) -> Submission:
                 campaign=campaign,
                 list_ids=lists,
                 excluded_list_ids=excluded_lists,
+                max_per_hour=campaign.max_per_hour,
+                window=campaign_window(campaign),
+                hold_uncertain=campaign.hold_uncertain,
             )
         )
         jobs.ring(PLAN_JOB, submission.pk)
     return submission
+
+
+def _held_submissions(campaign: Campaign) -> list[Submission]:
+    held = [submission for submission in campaign.submissions.all() if control.count_held([submission.pk])]
+    if not held:
+        raise WrongState("Nobody is waiting for this answer any more.")
+    return held
 
 
 def _list_ids(campaign: Campaign) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -14,10 +14,9 @@ from campaigns.errors import CampaignError
 from campaigns.models import Account, Door, Purpose, Sender, Submission, TemplateVersion
 from campaigns.outbox import accept
 from campaigns.planning.compose import Person
+from campaigns.planning.sending import DISPATCH_JOB
 
 log = logging.getLogger(__name__)
-
-DISPATCH_JOB = "campaigns.tasks.dispatch_submission"
 
 
 def send_test(
