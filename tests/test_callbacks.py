@@ -275,6 +275,36 @@ def test_a_message_on_the_wire_asks_the_provider_to_come_back(client: Client, ac
     assert state_of(message)[0] == MessageState.DELIVERED
 
 
+@pytest.mark.parametrize(
+    ("suffix", "attempts", "expected"),
+    [
+        ("", 1, "bounced"),
+        ("", 2, "bounced"),
+        (".2", 2, "bounced"),
+        ("", 3, "sent"),
+        (".2", 3, "sent"),
+        (".3", 3, "bounced"),
+    ],
+)
+def test_a_report_about_an_attempt_that_was_refused_and_made_again_is_old_news(
+    client: Client, account: Account, suffix: str, attempts: int, expected: str
+) -> None:
+    transport = make_way(account)
+    message = make_message(transport)
+    Message.objects.update(attempts=attempts)
+    row = report(message, status_id=20, messageId=f"{message.public_id}{suffix}")
+    assert post(client, transport, row).status_code == 200
+    assert state_of(message)[0] == expected
+
+
+@pytest.mark.parametrize("suffix", [".", ".x", ".-1", ".99999999", ".²", "x", ".1.1"])
+def test_an_id_that_is_nearly_ours_is_not_ours(client: Client, account: Account, suffix: str) -> None:
+    transport = make_way(account)
+    message = make_message(transport)
+    assert post(client, transport, report(message, messageId=f"{message.public_id}{suffix}")).status_code == 200
+    assert kinds(message) == [] or suffix == "."
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

@@ -199,6 +199,20 @@ def test_receipts_of_one_request_are_out_before_the_next_leaves_on_its_connectio
     transport.close()
 
 
+@pytest.mark.parametrize(
+    ("attempt", "in_doubt", "suffix"),
+    [(1, False, ""), (2, True, ""), (2, False, ".2"), (3, True, ".3"), (3, False, ".3")],
+)
+def test_an_attempt_in_doubt_keeps_its_id_and_one_after_a_refusal_gets_another(
+    server: InfobipServer, attempt: int, in_doubt: bool, suffix: str
+) -> None:
+    """SM-06: never delivered twice, and never taken for a repetition of what was refused."""
+    mail = replace(make_content_email(1), attempt=attempt, in_doubt=in_doubt)
+    receipts = send(make_transport(server), [mail])
+    assert receipts[1].outcome is Outcome.ACCEPTED
+    assert server.mails[0]["messageId"] == f"{mail.public_id}{suffix}"
+
+
 def test_a_duplicate_id_is_our_own_earlier_attempt(server: InfobipServer) -> None:
     """SM-06: its answer got lost, the mail did not."""
     receipts = send(make_transport(server), [make_content_email(1, "twice@example.org")])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from campaigns.models import Account, Campaign, ContactList, Message, MessageState, Role, Suppression, Transport
@@ -15,7 +16,7 @@ from campaigns.outbox.transports import callback_url, seal_config
 from campaigns.planning import fanout, sending
 from tests.factories import make_account, make_campaign, make_contact, make_list, make_user
 from tests.http_server import Reply
-from tests.infobip_server import KEY, InfobipServer, example, status
+from tests.infobip_server import KEY, SCRIPT, InfobipServer, example, status
 
 pytestmark = pytest.mark.django_db
 
@@ -117,6 +118,22 @@ def test_a_lost_answer_is_sent_again_under_the_same_id_and_told_apart(
     path = "/" + callback_url(way).split("/", 3)[3]
     client.post(path, {"results": [row]}, content_type="application/json")
     assert Message.objects.get().state == MessageState.DELIVERED
+
+
+def test_a_mail_that_was_put_off_goes_again_as_one_of_its_own(
+    account: Account, way: Transport, readers: ContactList, server: InfobipServer
+) -> None:
+    make_contact(account, "defer@example.org", lists=[readers])
+    submission = send(make_campaign(account, lists=[readers]))
+    SCRIPT.pop("defer")
+    try:
+        Message.objects.update(next_attempt_at=timezone.now())
+        dispatch_slice(submission)
+    finally:
+        SCRIPT["defer"] = 20
+    message = Message.objects.get()
+    assert (message.state, message.error_code) == (MessageState.SENT, "")
+    assert server.mails[0]["messageId"] == f"{message.public_id}.2"
 
 
 def test_a_hard_bounce_stops_the_next_campaign_to_that_address(

@@ -47,9 +47,10 @@ def read_reports(request: HttpRequest, config: dict[str, Any]) -> list[Report]: 
 
 
 def _read_delivery(row: object) -> Iterator[Report]:
-    message_id = _read_id(row)
-    if message_id is None or not isinstance(row, dict):
+    found = _read_id(row)
+    if found is None or not isinstance(row, dict):
         return
+    message_id, attempt = found
     status, error = _read_pair(row.get("status")), _read_pair(row.get("error"))
     at = _read_time(row.get("doneAt")) or _read_time(row.get("sentAt"))
     reason = infobip_codes.ERRORS.get(error[0], infobip_codes.Error(""))
@@ -61,7 +62,7 @@ def _read_delivery(row: object) -> Iterator[Report]:
         # A duplicate of our own is refused while the first goes its way: that one decides.
         if status[0] == infobip_codes.DUPLICATE:
             return
-        yield Report(message_id, EventKind.BOUNCED, at, code, is_dead=reason.is_dead)
+        yield Report(message_id, EventKind.BOUNCED, at, code, is_dead=reason.is_dead, attempt=attempt)
         if reason.also:
             yield Report(message_id, _ALSO[reason.also], at, code)
     elif error[0]:
@@ -70,20 +71,23 @@ def _read_delivery(row: object) -> Iterator[Report]:
 
 
 def _read_event(row: dict[str, Any]) -> Iterator[Report]:
-    kind, message_id = _TRACKED.get(str(row.get("notificationType"))), _read_id(row)
-    if kind is None or message_id is None:
+    kind, found = _TRACKED.get(str(row.get("notificationType"))), _read_id(row)
+    if kind is None or found is None:
         return
     # A mail is opened and clicked many times, and their event id tells the times apart.
     key = str(row.get("eventId", ""))[:200] if kind in {EventKind.OPENED, EventKind.CLICKED} else ""
     code = "infobip.late-bounce" if kind == EventKind.BOUNCED else ""
-    yield Report(message_id, kind, _read_epoch(row.get("sendDateTime")), code, key)
+    yield Report(found[0], kind, _read_epoch(row.get("sendDateTime")), code, key, attempt=found[1])
 
 
-def _read_id(row: object) -> UUID | None:
-    """Our public id; None for ids of others, who use this account too."""
+def _read_id(row: object) -> tuple[UUID, int] | None:
+    """(our public id, attempt); None for ids of others, who use this account too."""
     found = row.get("messageId") if isinstance(row, dict) else None
+    public_id, dot, attempt = found.partition(".") if isinstance(found, str) else ("", "", "")
+    if dot and not (attempt.isascii() and attempt.isdigit() and len(attempt) < 6):
+        return None
     try:
-        return UUID(found) if isinstance(found, str) else None
+        return UUID(public_id), int(attempt or 1)
     except ValueError:
         return None
 

@@ -30,7 +30,8 @@ class OutgoingEmail:
     """One mail ready to leave. `id` comes back in the receipt.
 
     `data` is the mail as CRLF bytes, not dot-stuffed; empty for a transport that `takes_content`, which gets `shared`
-    (the same object for mails that may go in one request), the recipient's `values` and own `headers` instead.
+    (the same object for mails that may go in one request), the recipient's `values` and own `headers` instead. There
+    `attempt` counts from 1, and `in_doubt` says that nobody knows what became of the attempt before.
     """
 
     id: int
@@ -41,6 +42,8 @@ class OutgoingEmail:
     shared: SharedContent | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     headers: tuple[tuple[str, str], ...] = ()
+    attempt: int = 1
+    in_doubt: bool = False
 
 
 class Outcome(StrEnum):

@@ -52,7 +52,7 @@ STATUSES = {
     19: Status("REJECTED_ROUTE_NOT_AVAILABLE", _DEFERRED),
     20: Status("REJECTED_FLOODING_FILTER", _DEFERRED),
     21: Status("REJECTED_SYSTEM_ERROR", _DEFERRED),
-    # The id is ours and of this message alone: an earlier attempt, whose answer got lost, had been accepted.
+    # The id is this message's alone and never that of a refused attempt: one whose answer got lost had been accepted.
     23: Status("REJECTED_DUPLICATE_MESSAGE_ID", _ACCEPTED),
     25: Status("REJECTED_MESSAGE_TOO_LONG", _REJECTED),
     26: Status("PENDING_ACCEPTED", _ACCEPTED),

@@ -24,6 +24,16 @@ _INERT = re.compile(r"(?! )[^&<>\"'`={}$\\\x00-\x1f\x7f]*(?<! )").fullmatch
 _INDEX = re.compile(r"messages\[(\d{1,4})\]")
 
 
+def id_of(mail: OutgoingEmail) -> str:
+    """The message id Infobip gets: our public id, later one of its own for each attempt.
+
+    A first attempt whose answer got lost is made again under its id, so that it is never delivered twice; a refused
+    one has used its id up. Further on nobody remembers which id was in doubt: rather twice than never.
+    """
+    is_same = mail.attempt == 1 or (mail.attempt == 2 and mail.in_doubt)
+    return str(mail.public_id) if is_same else f"{mail.public_id}.{mail.attempt}"
+
+
 def is_carried(email: OutgoingEmail) -> bool:
     """False for a mail with braces in its finished text: Infobip would take them for placeholders of its own."""
     content = merge_content(email)
@@ -70,7 +80,7 @@ def _message(mails: Sequence[OutgoingEmail], *, report_url: str) -> dict[str, An
 
 
 def _destination(mail: OutgoingEmail, shared: SharedContent, *, with_values: bool) -> dict[str, Any]:
-    to: dict[str, Any] = {"destination": mail.rcpt_to, "messageId": str(mail.public_id)}
+    to: dict[str, Any] = {"destination": mail.rcpt_to, "messageId": id_of(mail)}
     if with_values:
         # A string that holds JSON, as the API has it.
         to["placeholders"] = json.dumps(dict(mail.values), ensure_ascii=False, separators=(",", ":"))
@@ -100,7 +110,7 @@ def read_receipts(mails: Sequence[OutgoingEmail], answer: Answer) -> Iterator[tu
     """For each mail of a request that was answered by 200: its receipt, and what a person must mend, or ''."""
     statuses = read_statuses(answer)
     for mail in mails:
-        status = statuses.get(str(mail.public_id), {})
+        status = statuses.get(id_of(mail), {})
         judged = infobip_codes.judge(status.get("id"), status.get("groupId"))
         code = infobip_codes.code_of(status.get("id"))
         if judged.outcome is Outcome.ACCEPTED:

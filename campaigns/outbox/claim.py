@@ -30,13 +30,16 @@ WITH due AS (
 )
 UPDATE campaigns_message SET state = 'sending', lease_until = %s, claimed_by = %s, attempts = attempts + 1
 FROM due WHERE id = due_id
-RETURNING id, public_id, contact_id, recipient, recipient_domain, address_key, attempts, placeholders_sealed
+RETURNING id, public_id, contact_id, recipient, recipient_domain, address_key, attempts, placeholders_sealed, error_code
 """
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Claimed:
-    """A message in this worker's hands; `attributes` are the contact's, None when the contact is gone."""
+    """A message in this worker's hands; `attributes` are the contact's, None when the contact is gone.
+
+    `error_code` is how the attempt before this one ended.
+    """
 
     id: int
     public_id: UUID
@@ -47,6 +50,7 @@ class Claimed:
     attempts: int
     placeholders_sealed: bytes | None
     attributes: dict[str, Any] | None
+    error_code: str = ""
 
 
 def claim_messages(submission_id: int, *, worker: str, now: datetime, limit: int = BATCH) -> list[Claimed]:
@@ -70,6 +74,7 @@ def claim_messages(submission_id: int, *, worker: str, now: datetime, limit: int
             attempts=row[6],
             placeholders_sealed=bytes(row[7]) if row[7] is not None else None,
             attributes=attributes.get(row[2]),
+            error_code=row[8],
         )
         for row in sorted(rows)
     ]

@@ -12,6 +12,11 @@ from campaigns.outbox import states
 from campaigns.outbox.recovery import UNCERTAIN
 
 
+def is_in_doubt(code: str) -> bool:
+    """Whether an attempt that ended by this code may have been accepted."""
+    return code == UNCERTAIN or code.endswith(".outcome-unknown")
+
+
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
     """A message somebody tells about, as it is now."""
@@ -21,6 +26,7 @@ class KnownMessage:
     state: str
     address_key: str
     error_code: str
+    attempts: int
 
     @property
     def waits(self) -> bool:
@@ -29,8 +35,12 @@ class KnownMessage:
     @property
     def may_bounce(self) -> bool:
         """False when it ended already, and when it waits for another attempt: that one decides, unless in doubt."""
-        in_doubt = self.error_code == UNCERTAIN or self.error_code.endswith(".outcome-unknown")
-        return in_doubt if self.waits else self.state in states.sources(MessageState.BOUNCED)
+        return is_in_doubt(self.error_code) if self.waits else self.state in states.sources(MessageState.BOUNCED)
+
+    def is_about(self, attempt: int) -> bool:
+        """False for news of an attempt that was refused and followed by another; 0 is news of no certain attempt."""
+        # The second may have gone under the id of the first.
+        return attempt in {0, self.attempts} or (attempt == 1 and self.attempts == 2)
 
 
 def lock_messages(public_ids: Collection[UUID], *, transport_id: int) -> tuple[dict[UUID, KnownMessage], bool]:
@@ -44,7 +54,7 @@ def lock_messages(public_ids: Collection[UUID], *, transport_id: int) -> tuple[d
     locked = free.select_for_update(of=("self",), no_key=True, skip_locked=True)
     found = {
         row[1]: KnownMessage(*row)
-        for row in locked.values_list("pk", "public_id", "state", "address_key", "error_code")
+        for row in locked.values_list("pk", "public_id", "state", "address_key", "error_code", "attempts")
     }
     return found, len(found) == ours.count()
 

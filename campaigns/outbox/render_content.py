@@ -13,6 +13,7 @@ from campaigns.content.merge import MergeParts
 from campaigns.content.mime import MailFrame, MailRecipient
 from campaigns.delivery.base import OutgoingEmail, SharedContent
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.delivery_news import is_in_doubt
 from campaigns.outbox.render import Letterhead, recipient_values, return_path, wire_mailbox
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
@@ -45,6 +46,8 @@ def make_content(letterhead: Letterhead, message: Claimed) -> tuple[OutgoingEmai
         shared=shared,
         values=merged.values,
         headers=headers,
+        attempt=message.attempts,
+        in_doubt=is_in_doubt(message.error_code),
     )
     return email, _size(shared, merged.values)
 

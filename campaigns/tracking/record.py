@@ -30,7 +30,7 @@ class Report:
 
     Its state follows `delivered` and `bounced` (final: nobody tries again); the other kinds are told only. `is_dead`
     says that the mailbox does not exist. `key` tells two pieces of one kind apart (two clicks); without one there is
-    one of a kind for each message. `at` None is now.
+    one of a kind for each message. `attempt` says which of ours it is about, 0 when it does not. `at` None is now.
     """
 
     message_id: UUID
@@ -39,6 +39,7 @@ class Report:
     code: str = ""
     key: str = ""
     is_dead: bool = False
+    attempt: int = 0
 
     @property
     def news_id(self) -> UUID:
@@ -66,14 +67,19 @@ def _record(reports: Sequence[Report], *, transport: Transport, now: datetime) -
     told = {
         news_id: report
         for news_id, report in ours.items()
-        # It bounced at hand-over already, or left by our own link: one event each.
-        if not (report.kind == EventKind.BOUNCED and not known[report.message_id].may_bounce)
+        if not (report.kind == EventKind.BOUNCED and not _may_bounce(report, known[report.message_id]))
+        # Who left by our own link is one event.
         and not (report.kind == EventKind.UNSUBSCRIBED and known[report.message_id].id in left)
     }
     fresh = [told[news_id] for news_id in _insert(told, known, now=now)]
     _step(fresh, known, now=now)
     _suppress(fresh, known, account_id=transport.account_id, now=now)
     return complete
+
+
+def _may_bounce(report: Report, message: KnownMessage) -> bool:
+    """False when it bounced at hand-over already, and for an attempt that was refused and made again."""
+    return message.may_bounce and message.is_about(report.attempt)
 
 
 def _unsubscribed_before(reports: Collection[Report], known: dict[UUID, KnownMessage]) -> set[int]:
