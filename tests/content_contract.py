@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -141,6 +142,15 @@ class ContentContract:
         next(iter(receipts))
         receipts.close()  # type: ignore[attr-defined]
         assert time.monotonic() - began < 3
+
+    def test_no_thread_outlives_its_last_answer(self) -> None:
+        receipts = self.transport.send(make_content_email(pk, "slow@example.org") for pk in range(1, 20))
+        next(iter(receipts))
+        receipts.close()  # type: ignore[attr-defined]
+        deadline = time.monotonic() + 10
+        while (left := [t for t in threading.enumerate() if t.name == "delivery"]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert left == []
 
     def test_closing_twice_is_fine_and_it_can_be_used_again(self) -> None:
         list(self.transport.send([make_content_email(1)]))

@@ -67,8 +67,8 @@ class Lanes:
 
     def __init__(self, make_asker: Callable[[], Asker], *, limit: int) -> None:
         self._make_asker, self._limit = make_asker, limit
+        self._all: list[_Lane] = []
         self._idle: list[_Lane] = []
-        self._count = 0
         self._results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
 
     def send(self, batches: Iterator[Batch], *, leaving: Leaving) -> Iterator[Receipt | None]:
@@ -99,17 +99,17 @@ class Lanes:
 
     def close(self) -> None:
         """Idle connections are closed; busy ones when their answer comes, which nobody waits for."""
-        for lane in self._idle:
+        for lane in self._all:
             lane.inbox.put(None)
-        self._idle, self._count, self._results = [], 0, queue.SimpleQueue()
+        self._all, self._idle, self._results = [], [], queue.SimpleQueue()
 
     def _free_lane(self) -> _Lane | None:
-        if not self._idle and self._count < self._limit:
+        if not self._idle and len(self._all) < self._limit:
             lane = _Lane()
             arguments = (lane, self._results)
             threading.Thread(target=self._work, args=arguments, name="delivery", daemon=True).start()
+            self._all.append(lane)
             self._idle.append(lane)
-            self._count += 1
         return self._idle[-1] if self._idle else None
 
     def _take_result(self, run: _Run) -> Iterator[Receipt | None]:
