@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import ipaddress
 import socket
 import ssl
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,19 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(server: LoopbackServe
     with pytest.raises(net.NetError) as caught:
         net.ask(net.Session(max_bytes=1000), "GET", server.url)
     assert (caught.value.code, caught.value.left) == ("net.answer-too-large", True)
+
+
+def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_unpacked(server: LoopbackServer) -> None:
+    """Evil input 16."""
+    packed = gzip.compress(bytes(100_000_000), 9)
+    server.answer = lambda _: Reply(200, packed, {"Content-Encoding": "gzip"})
+    tracemalloc.start()
+    with pytest.raises(net.NetError) as caught:
+        net.ask(net.Session(max_bytes=1_000_000), "GET", server.url)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.code == "net.answer-too-large"
+    assert peak < 10_000_000
 
 
 def test_an_answer_that_drips_for_ever_ends(server: LoopbackServer, monkeypatch: pytest.MonkeyPatch) -> None:
