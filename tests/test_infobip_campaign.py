@@ -82,6 +82,7 @@ def test_a_campaign_leaves_by_infobip_and_its_reports_come_back(
     client.force_login(make_user(account, role=Role.VIEWER))
     page = client.get(f"/admin/campaigns/campaign/{campaign.public_id}/").content.decode()
     assert "Sent to 150 of 150 people" in page
+    assert 'Delivered to the mailbox, as the provider reports</td><td class="num">150<' in page
 
 
 def test_what_infobip_says_is_what_the_ledger_says(
