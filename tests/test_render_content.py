@@ -34,7 +34,8 @@ def claimed(account: Account, *names: str, **fields: object) -> tuple[Submission
     planned = sending.send_now(make_campaign(account, lists=[readers], **fields))
     fanout.plan_submission(planned.pk)
     submission = Submission.objects.select_related("account", "content", "sender__domain").get(pk=planned.pk)
-    return submission, claim.claim_messages(submission.pk, worker="test", now=timezone.now())
+    messages = claim.claim_messages(submission.pk, worker="test", now=timezone.now())
+    return submission, sorted(messages, key=lambda message: message.recipient)
 
 
 def test_the_content_is_the_mail_on_the_wire(account: Account) -> None:

@@ -73,20 +73,24 @@ def _list_id(submission: Submission, *, domain: str) -> str:
 
 
 def render_message(letterhead: Letterhead, *, message: Claimed, date: datetime) -> bytes:
-    """The mail for one recipient; raises CampaignError when this recipient cannot be written to."""
+    """The mail for one recipient, signed; raises CampaignError when this recipient cannot be written to."""
+    mail = letterhead.compiled.mail(letterhead.frame, mail_recipient(letterhead, message), date=date)
+    # Last, over the very bytes that leave (DK-03).
+    return letterhead.signer.sign(mail) + mail if letterhead.signer else mail
+
+
+def mail_recipient(letterhead: Letterhead, message: Claimed) -> MailRecipient:
+    """Everything of a mail that is one recipient's; raises CampaignError when there are no values for them."""
     submission = letterhead.submission
     values = recipient_values(letterhead, message=message)
     claim = tokens.UnsubscribeClaim(submission.account_id, submission.pk, message.address_key)
-    recipient = MailRecipient(
+    return MailRecipient(
         mailbox=wire_mailbox(message),
         values={**values, "email": message.recipient},
         # The same for every attempt: a receiver can tell a repeated delivery by it.
         message_id=f"{message.public_id.hex}@{letterhead.mail_from.rpartition('@')[2]}",
         unsubscribe_url=letterhead.unsubscribe_base + tokens.unsubscribe_token(claim),
     )
-    mail = letterhead.compiled.mail(letterhead.frame, recipient, date=date)
-    # Last, over the very bytes that leave (DK-03).
-    return letterhead.signer.sign(mail) + mail if letterhead.signer else mail
 
 
 def return_path(letterhead: Letterhead, message: Claimed) -> str:

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
-from campaigns import tokens
 from campaigns.content import mime
 from campaigns.content.merge import MergeParts
-from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.content.mime import MailFrame
 from campaigns.delivery.base import OutgoingEmail, SharedContent
+from campaigns.outbox import render
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.delivery_news import is_in_doubt
-from campaigns.outbox.render import Letterhead, recipient_values, return_path, wire_mailbox
+from campaigns.outbox.render import Letterhead
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 # Of the headers we write, those that the other side takes as fields of their own.
@@ -26,22 +26,19 @@ def make_content(letterhead: Letterhead, message: Claimed) -> tuple[OutgoingEmai
 
     It says what `render_message` says. Message-ID and Date are the provider's: our public id goes along as its own.
     """
-    frame, mailbox = letterhead.frame, wire_mailbox(message)
+    frame, recipient = letterhead.frame, render.mail_recipient(letterhead, message)
     # The same addresses are refused as on the wire (IN-02).
-    mime.mailbox_header("To", "", mailbox, allow_utf8=frame.allow_utf8)
-    claim = tokens.UnsubscribeClaim(letterhead.submission.account_id, letterhead.submission.pk, message.address_key)
-    values = {**recipient_values(letterhead, message=message), "email": message.recipient}
-    url = letterhead.unsubscribe_base + tokens.unsubscribe_token(claim)
-    merged = letterhead.compiled.merge(frame, MailRecipient(mailbox=mailbox, values=values, unsubscribe_url=url))
+    mime.mailbox_header("To", "", recipient.mailbox, allow_utf8=frame.allow_utf8)
+    merged = letterhead.compiled.merge(frame, recipient)
     # One object for all mails of a shape, which is how a transport sees that they may share a request.
     shared = _shared(frame, merged.parts) if merged.values else _make_shared(frame, merged.parts)
     # Transactional mail needs none (UN-13), and without headers of its own it can share its texts with others.
-    headers = _read_headers(mime.unsubscribe_headers(url)) if frame.is_bulk else ()
+    headers = _read_headers(mime.unsubscribe_headers(recipient.unsubscribe_url)) if frame.is_bulk else ()
     email = OutgoingEmail(
         id=message.id,
         public_id=message.public_id,
-        mail_from=return_path(letterhead, message),
-        rcpt_to=mailbox,
+        mail_from=render.return_path(letterhead, message),
+        rcpt_to=recipient.mailbox,
         data=b"",
         shared=shared,
         values=merged.values,
