@@ -36,7 +36,7 @@ PLANNED = "SELECT COALESCE(sum(planned), 0) FROM campaigns_submission"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the server counted against what was asked for; `cut` connections were open in the processes killed."""
+    """What the server counted against what was asked for; `cut` connections were open in the service when it was hit."""
 
     planned: int
     recorded: int
@@ -87,8 +87,8 @@ def crash(engine: str, *, messages: int, kills: int, redis_url: str, seed: int) 
             _await_progress(counted, more=chance.randint(messages // kills // 4, messages // kills))
             # Not at a round number of mails: somewhere in the middle of everything.
             time.sleep(chance.random() * 0.05)
-            victims = _choose(worker, chance)
-            cut += service.connections_to(port, victims)
+            # Those of all: the job cluster starts over as a whole when one of its processes dies.
+            victims, cut = _choose(worker, chance), cut + service.connections_to(port, worker.members())
             service.kill(victims)
             processes += len(victims)
             print(f"  kill {number + 1}: {len(victims)} processes after {_count(counted):,} mails", flush=True)
