@@ -10,12 +10,14 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from campaigns.accounts.creation import create_account
+from campaigns.admin.account_limits import LIMIT_FIELDS, DomainLimitInline, LimitsForm
 from campaigns.admin.rights import Right
-from campaigns.admin.scoping import AccountScopedAdmin, AccountScopedForm, SealpostInline
+from campaigns.admin.scoping import AccountScopedAdmin, SealpostInline
 from campaigns.models import Account, Membership
+from campaigns.outbox import due
 
 
-class AccountForm(AccountScopedForm):
+class AccountForm(LimitsForm):
     """Zones come as a list; a new account is made by the accounts room, which also gives it the sandbox."""
 
     time_zone = forms.ChoiceField(
@@ -26,7 +28,7 @@ class AccountForm(AccountScopedForm):
 
     class Meta:
         model = Account
-        fields = ("name", "slug", "postal_address", "time_zone", "baa_status")
+        fields = ("name", "slug", "postal_address", "time_zone", "baa_status", *LIMIT_FIELDS)
         widgets: ClassVar[dict[str, forms.Widget]] = {"postal_address": forms.Textarea(attrs={"rows": 3})}
         labels: ClassVar[dict[str, str]] = {"slug": "Short name", "baa_status": "Agreement under HIPAA (BAA)"}
         help_texts: ClassVar[dict[str, str]] = {
@@ -49,7 +51,7 @@ class AccountAdmin(AccountScopedAdmin):
     list_display = ("name", "short_name", "time_zone")
     list_lead: ClassVar[str] = "An organisation with its own people, templates and mail."
     add_label: ClassVar[str] = "Add an account"
-    inlines = (MembershipInline,)
+    inlines = (DomainLimitInline, MembershipInline)
 
     @admin.display(description="Short name", ordering="slug")
     def short_name(self, account: Account) -> str:
@@ -61,15 +63,24 @@ class AccountAdmin(AccountScopedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:  # noqa: ARG002
         return request.user.is_superuser
 
-    def get_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002
+    def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
         fields = ["name", "slug", "postal_address", "time_zone"]
-        return [*fields, "baa_status"] if request.user.is_superuser else fields
+        basics = [*fields, "baa_status"] if request.user.is_superuser else fields
+        if obj is None:
+            return [(None, {"fields": basics})]
+        return [(None, {"fields": basics}), ("Speed and safety", {"fields": list(LIMIT_FIELDS)})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002
         return () if obj is None else ("slug",)
 
     def get_inline_instances(self, request: HttpRequest, obj: Account | None = None) -> Any:
         return super().get_inline_instances(request, obj) if obj is not None else []
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if set(form.changed_data) & set(LIMIT_FIELDS) or any(formset.has_changed() for formset in formsets):
+            # What waits by the old limits is looked at by the new ones.
+            due.wake_submissions(account_id=form.instance.pk)
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         if change:
