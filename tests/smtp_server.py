@@ -106,7 +106,7 @@ class Conversation:
     offers: tuple[bytes, ...] = (b"PIPELINING",)
     number: int = 0  # of the connection, from 0
     said: list[bytes] = field(default_factory=list)  # the lines of the client, and BODY for each mail
-    bodies: list[tuple[bytes, bytes]] = field(default_factory=list)  # (RCPT line, mail) of each final dot seen
+    bodies: list[tuple[bytes, bytes]] = field(default_factory=list)  # (the last RCPT line, mail) of each final dot seen
     mails: list[tuple[bytes, bytes]] = field(default_factory=list)  # of those `polite` accepted
     mail: bytes = b""
     rcpt: bytes = b""
@@ -138,7 +138,8 @@ class Conversation:
             self.unread, body = rest, (body + b"\r\n")[2:]
             data = (b"\r\n" + body).replace(b"\r\n.", b"\r\n")[2:]
             self.said.append(b"BODY")
-            self.bodies.append((self.rcpt, data))
+            rcpt = next(line for line in reversed(self.said) if line.startswith(b"RCPT"))
+            self.bodies.append((rcpt, data))
             return "BODY", data
         line, end, rest = self.unread.partition(b"\r\n")
         if not end:

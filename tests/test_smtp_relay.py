@@ -413,6 +413,20 @@ def test_a_mail_that_ends_three_connections_is_put_off(open_relay: OpenRelay) ->
         assert server.connections == 5
 
 
+@pytest.mark.parametrize("offers", [(), (b"PIPELINING",)])
+def test_such_a_mail_ends_few_connections_that_others_use(open_relay: OpenRelay, offers: tuple[bytes, ...]) -> None:
+    def poisoned(peer: Conversation, verb: str, what: bytes) -> bytes | None:
+        time.sleep(0.001)
+        return peer.hang_up() if verb == "RCPT" and b"<r50@" in what else polite(peer, verb, what)
+
+    with RawServer(poisoned, *offers) as server:
+        found = outcomes(open_relay(server, connections=5).send(make_emails(300)))
+        assert found.pop(50) == LOST
+        assert set(found.values()) == {ACCEPTED}
+        killed = [peer for peer in server.conversations if any(b"<r50@" in line for line in peer.said)]
+        assert [bool(peer.bodies) for peer in killed] == [True, False, False, False]
+
+
 def test_a_relay_that_ends_every_connection_is_given_up(open_relay: OpenRelay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp_pool, "_BARREN_PAUSE", 0.0)
     found: list[Receipt | None] = []

@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 from collections import deque
+from collections.abc import Iterator
 
 from campaigns.delivery.base import Receipt, TransportError
 from campaigns.delivery.smtp_connect import Established, RelayConfig, Tls, connect, make_tls_context
@@ -80,7 +81,11 @@ class Pool:
         self._arrived: deque[Established | BaseException] = deque()
         self._opening = 0
         self._barren = 0  # connections in a row that ended before they answered for any mail
-        self._pause_until = 0.0
+        self._barren_until = self._refused_until = 0.0  # no new connections before
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self.connections) + self._opening < self._config.connections
 
     @property
     def has_none(self) -> bool:
@@ -92,20 +97,21 @@ class Pool:
 
     def may_open(self, now: float) -> bool:
         """There is room for one more, and a reason to believe that it will do better than the last one."""
-        total = len(self.connections) + self._opening
-        if total >= self._config.connections or now < self._pause_until:
+        if not self._has_room or now < self._barren_until or (self.connections and now < self._refused_until):
             return False
         if self._barren and not any(connection.session.answered for connection in self.connections):
-            return total == 0
+            return self.has_none
         return self._opening < (_AT_ONCE if self.connections else 1)
 
     def may_grow(self, now: float) -> bool:
-        """A new connection is on its way, or may be."""
-        return self._opening > 0 or self.may_open(now)
+        """A new connection is on its way, or will be before long."""
+        return self._opening > 0 or (self._has_room and now >= self._refused_until)
 
     def pause_left(self, now: float) -> float:
-        """Seconds until a connection may be opened again; infinite when nothing but room is missing."""
-        return self._pause_until - now if self._pause_until > now else float("inf")
+        """Seconds until a connection may be opened again; infinite when that is no question of time."""
+        return min(
+            (until - now for until in (self._barren_until, self._refused_until) if until > now), default=float("inf")
+        )
 
     def open(self) -> None:
         """Begin to open one more connection, which `collect` gives; raises TransportError when that led nowhere."""
@@ -115,21 +121,16 @@ class Pool:
         # Daemons: a relay that takes minutes to greet must not keep the process from ending.
         threading.Thread(target=self._connect, name="smtp-connect", daemon=True).start()
 
-    def collect(self, now: float) -> list[Connection]:
-        """Connections opened since; raises TransportError when one failed and no other is left to go on with."""
-        new = []
-        while self._arrived:
-            result = self._arrived.popleft()
-            self._opening -= 1
-            if isinstance(result, BaseException):
-                self._note_failure(result, now=now)
-                continue
-            session = Session(result.offers, timeouts=self._config.timeouts, now=now)
-            connection = Connection(result, session=session)
-            self.connections.append(connection)
-            self._selector.register(connection.sock, _READ, connection)
-            new.append(connection)
-        return new
+    def collect(self, now: float) -> None:
+        """Take in what was opened; raises TransportError when that failed and there is no other to go on with."""
+        for result in self._take_arrived():
+            if isinstance(result, Established):
+                self._adopt(result, now=now)
+            elif not isinstance(result, TransportError) or self.has_none:
+                raise result
+            else:
+                log.info("relay: %s, going on with %d connections", result.code, len(self.connections))
+                self._refused_until = now + _REFUSED_PAUSE
 
     def wait(self, timeout: float) -> list[Connection]:
         """Connections with something to read or room to write."""
@@ -155,7 +156,7 @@ class Pool:
     def note_barren(self, now: float) -> None:
         """A connection ended under a mail before it answered for any: the next ones wait, and go one by one."""
         self._barren += 1
-        self._pause_until = now + _BARREN_PAUSE * 2**self._barren
+        self._barren_until = now + _BARREN_PAUSE * 2**self._barren
 
     def drop(self, connection: Connection) -> None:
         """Close without a word."""
@@ -164,14 +165,20 @@ class Pool:
         self.connections.remove(connection)
 
     def refresh(self, now: float) -> None:
-        """Drop idle connections that ended meanwhile, or that nobody can trust any more."""
+        """Before a send: drop idle connections that ended meanwhile, or that nobody can trust any more."""
+        for result in self._take_arrived():
+            if isinstance(result, Established):  # failures are of an earlier send, and no news
+                self._adopt(result, now=now)
         for connection in self.wait(0):
             connection.read(now)
         for connection in list(self.connections):
-            if connection.session.is_over or connection.session.idle_for(now) > _IDLE_LIMIT:
+            if connection.session.is_over:
                 self.drop(connection)
+            elif connection.session.idle_for(now) > _IDLE_LIMIT:
+                self._dismiss(connection)
 
     def drop_busy(self) -> None:
+        """Drop connections with something in flight."""
         for connection in list(self.connections):
             if connection.session.is_over or not connection.session.is_idle:
                 self.drop(connection)
@@ -180,23 +187,37 @@ class Pool:
         """Say QUIT where nothing is in flight, and close everything without waiting for an answer."""
         self.drop_busy()
         for connection in list(self.connections):
-            with contextlib.suppress(OSError):
-                connection.sock.send(b"QUIT\r\n")
-            self.drop(connection)
+            self._dismiss(connection)
         with self._lock:
             self._is_closed = True
-        for result in self._arrived:
+        for result in self._take_arrived():
             if isinstance(result, Established):
                 result.sock.close()
         self._selector.close()
         self._bell.close()
         self._bell_rope.close()
 
+    def _dismiss(self, connection: Connection) -> None:
+        with contextlib.suppress(OSError):
+            connection.sock.send(b"QUIT\r\n")
+        self.drop(connection)
+
+    def _adopt(self, established: Established, *, now: float) -> None:
+        session = Session(established.offers, timeouts=self._config.timeouts, now=now)
+        connection = Connection(established, session=session)
+        self.connections.append(connection)
+        self._selector.register(connection.sock, _READ, connection)
+
+    def _take_arrived(self) -> Iterator[Established | BaseException]:
+        while self._arrived:
+            self._opening -= 1
+            yield self._arrived.popleft()
+
     def _connect(self) -> None:
         result: Established | BaseException
         try:
             result = connect(self._config, context=self._context)
-        except BaseException as error:
+        except BaseException as error:  # the edge of a thread: `collect` raises it where somebody can see it
             result = error
         with self._lock:
             if not self._is_closed:
@@ -205,9 +226,3 @@ class Pool:
                 return
         if isinstance(result, Established):
             result.sock.close()
-
-    def _note_failure(self, error: BaseException, *, now: float) -> None:
-        if not isinstance(error, TransportError) or self.has_none:
-            raise error
-        log.info("relay: %s, going on with %d connections", error.code, len(self.connections))
-        self._pause_until = now + _REFUSED_PAUSE

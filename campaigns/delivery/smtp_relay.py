@@ -108,13 +108,14 @@ class _Delivery:
                 if backlog.has(1):
                     yield from self._go_on(connection, now)
             self._open_more(now)
-            if not backlog.has(1) and all(connection.session.is_idle for connection in pool.connections):
+            if all(connection.session.is_idle for connection in pool.connections) and not backlog.has(1):
                 return
             ready = pool.wait(max(0.0, min(looked + _LOOK_AROUND - now, pool.pause_left(now))))
             now = time.monotonic()
             for connection in ready:
                 # The consumer has each receipt before `_go_on` lets the next body leave.
                 yield from self._read(connection, now)
+                now = time.monotonic()  # the consumer may have taken its time
                 yield from self._go_on(connection, now)
             if now - looked >= _LOOK_AROUND:
                 looked = now
