@@ -27,7 +27,9 @@ from tests.factories import (
     make_user,
 )
 
-VIEWS = ("page", "edit", "progress", "preview", "test", "schedule", "send", "pause", "resume", "cancel")
+VIEWS = (
+    "page", "edit", "progress", "preview", "test", "schedule", "send", "pause", "resume", "cancel", "repeat", "leave",
+)  # fmt: skip
 
 
 class Office:

@@ -57,7 +57,7 @@ class LimitsForm(AccountScopedForm):
 class DomainLimitForm(_ModelForm):
     """One row: a domain of readers and its pace."""
 
-    max_per_second = forms.FloatField(min_value=0.01, max_value=100_000, label="Mails per second")
+    max_per_second = forms.FloatField(min_value=0.01, max_value=100_000, label="At most")
 
     class Meta:
         model = DomainLimit
@@ -76,7 +76,7 @@ class DomainLimitInline(SealpostInline):
     model = DomainLimit
     form = DomainLimitForm
     extra = 2
-    verbose_name_plural = "Slower to some mailboxes"
+    verbose_name_plural = "Mails per second to some domains of readers"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request, Right.VIEW, account_id=_pk(obj)) or self._may_change(request, obj)

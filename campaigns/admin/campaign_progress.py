@@ -69,19 +69,21 @@ def measure_progress(campaign: Campaign, *, now: datetime, earlier: Sample | Non
     report = campaign_report(campaign)
     submission = campaign.submissions.select_related("transport").order_by("pk").first()
     percent = report.settled * 100 // report.planned if report.planned else 0
+    waiting = explain_wait(campaign, submission, report, now=now)
+    moves = campaign.state == CampaignState.SENDING and not waiting
     return Progress(
         report=report,
         segments=_stack(report),
         percent=percent,
         headline=_headline(campaign, report, submission),
-        pace=_pace(report, submission, earlier=earlier, now=now) if campaign.state == CampaignState.SENDING else "",
+        pace=_pace(report, submission, earlier=earlier, now=now) if moves else "",
         # Spoken in steps of ten, so that a screen reader is not drowned in numbers.
         spoken=f"{CampaignState(campaign.state).label}, {percent // 10 * 10} percent done",
         state=campaign.state,
         settled=report.settled,
         at=now.timestamp(),
         reasons=tuple(explain_reasons(report.reasons)),
-        waiting=explain_wait(campaign, submission, report, now=now),
+        waiting=waiting,
     )
 
 
