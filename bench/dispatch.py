@@ -59,6 +59,7 @@ def measure_ours(place: Installation, server: Server, *, messages: int, workers:
             "with-planning": messages / (effort.seconds + planned["seconds"]),
             "planned-rows/s": messages / planned["seconds"],
             "worker-µs": effort.cpu / messages * 1e6,
+            "database-µs": sum(entry["database_cpu"] for entry in effort.told) / messages * 1e6,
             "sink-µs": (server.cpu - busy) / messages * 1e6,
             "machine-µs": effort.machine_cpu / messages * 1e6,
             "MiB": effort.peak_mib,
