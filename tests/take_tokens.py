@@ -1,6 +1,7 @@
-"""A worker that does nothing but take: `python -m tests.take_tokens <submission> <start> <end>` (seconds since 1970).
+"""A worker that does nothing but take: `python -m tests.take_tokens <submission> <seconds>`.
 
-Prints, as JSON, how many messages it was granted, and how many may go to each recipient domain.
+Says `ready`, begins when it is told anything, and prints as JSON how many messages it was granted, and how many may go
+to each recipient domain.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import Counter
 import django
 
 
-def take_all(submission_id: int, *, start: float, end: float) -> dict[str, int]:
+def take_all(submission_id: int, *, seconds: float) -> dict[str, int]:
     # Only now: the apps must be loaded before their models.
     from django.utils import timezone  # noqa: PLC0415
 
@@ -24,8 +25,11 @@ def take_all(submission_id: int, *, start: float, end: float) -> dict[str, int]:
     submission = Submission.objects.select_related("account", "transport", "sender__domain").get(pk=submission_id)
     limits = open_limits(submission)
     taken: Counter[str] = Counter(granted=0)
-    time.sleep(max(start - time.time(), 0))
-    while time.time() < end:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         want = random.randrange(1, 60)  # noqa: S311
         grant = limits.take(want, now=timezone.now())
         unused = grant.count // 3
@@ -40,4 +44,4 @@ def take_all(submission_id: int, *, start: float, end: float) -> dict[str, int]:
 
 if __name__ == "__main__":
     django.setup()
-    sys.stdout.write(json.dumps(take_all(int(sys.argv[1]), start=float(sys.argv[2]), end=float(sys.argv[3]))))
+    sys.stdout.write(json.dumps(take_all(int(sys.argv[1]), seconds=float(sys.argv[2]))))

@@ -69,6 +69,14 @@ def test_after_the_pause_one_worker_may_try(relay: Transport) -> None:
     assert answers == [None, later + 2 * MINUTE, later + 2 * MINUTE]
 
 
+def test_who_tries_goes_on_until_a_mail_fails(relay: Transport) -> None:
+    breaker.note_broken(relay, now=NOW, because=DOWN)
+    breaker.enter(relay, now=NOW + MINUTE)
+    assert not breaker.is_open(relay, NOW + MINUTE)
+    fail(relay, 1, now=NOW + MINUTE)
+    assert breaker.is_open(relay, NOW + MINUTE)
+
+
 def test_each_failed_try_doubles_the_pause_up_to_an_hour(relay: Transport) -> None:
     breaker.note_broken(relay, now=NOW, because=DOWN)
     now, pauses = NOW, []

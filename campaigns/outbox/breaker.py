@@ -27,8 +27,9 @@ def is_open(transport: Transport, now: datetime) -> bool:
 def enter(transport: Transport, *, now: datetime) -> datetime | None:
     """None when mail may leave this way, else when to come back; the row passed in is brought up to date.
 
-    After a pause exactly one of those who ask may try. The next, longer pause begins with that: a worker that finds
-    the way still broken, or dies trying, need not say so.
+    After a pause exactly one of those who ask may try: the breaker is open for all others and, until a mail fails,
+    not for the row of this one. The next, longer pause begins with that: a worker that finds the way still broken,
+    or dies trying, need not say so.
     """
     look_again(transport)
     until = transport.broken_until
@@ -40,7 +41,9 @@ def enter(transport: Transport, *, now: datetime) -> datetime | None:
     mine = Transport.objects.filter(pk=transport.pk, broken_until=until)
     is_mine = mine.update(failures=step, broken_until=now + _pause(step)) == 1
     look_again(transport)
-    return None if is_mine else transport.broken_until
+    if is_mine:
+        transport.broken_until = None
+    return transport.broken_until
 
 
 def look_again(transport: Transport) -> None:

@@ -127,8 +127,8 @@ class Limits:
         waits = []
         for key, level in levels.items():
             rate = self._rates[key]
-            # Half a burst: nobody asks for single messages, and who comes a little late has lost nothing.
-            fair = max(1.0, min(float(wanted), rate.burst / 2))
+            # A quarter of a burst: nobody asks for single messages, and who comes late has lost nothing.
+            fair = max(1.0, min(float(wanted), rate.burst / 4))
             waits.append((level.holds_at(fair, rate), self._shared[key].because))
         if self._cap is not None and used_up is not None:
             waits.append((self._cap.next_day(used_up.day), self._cap.explain(used_up.day)))
