@@ -23,9 +23,9 @@ _COMMAND = load_command_class("campaigns", "dispatch")
 def drain() -> dict[str, Any]:
     said = io.StringIO()
     server = _server()
-    busy = machine.cpu_of(server)
+    busy, start = machine.cpu_of(server), machine.peak_memory()
     call_command(_COMMAND, drain=True, stdout=said)
-    return {"said": said.getvalue(), "database_cpu": machine.cpu_of(server) - busy}
+    return {"said": said.getvalue(), "database_cpu": machine.cpu_of(server) - busy, "start_mib": start / 1024}
 
 
 def _server() -> int:
