@@ -12,6 +12,7 @@ import time_machine
 from django.utils import timezone
 
 from campaigns.models import Account, Contact, Domain, DomainLimit, Message, MessageState, SandboxMail, Submission
+from campaigns.outbox import dispatch, recorder
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.planning import fanout, sending
 from tests.factories import make_account, make_campaign, make_contact, make_list
@@ -118,3 +119,18 @@ def test_a_breaker_that_is_open_lets_nothing_through_and_says_why(account: Accou
     assert dispatch_slice(submission.pk).claimed == 0
     submission.refresh_from_db()
     assert (submission.waits_until, submission.waits_because) == (until, "The relay does not answer.")
+
+
+def test_a_way_out_that_puts_everybody_off_is_left_alone_for_a_while(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "FLUSH_EVERY", 0.0)
+    monkeypatch.setattr(dispatch, "CHECK_EVERY", 0.0)
+    submission = plan(account, [f"defer+{number}@example.org" for number in range(250)])
+    dispatch_slice(submission.pk, limit=100)
+    submission.refresh_from_db()
+    assert submission.waits_until is not None
+    assert submission.waits_until > timezone.now()
+    assert submission.waits_because == "The other side keeps asking to try again later."
+    assert Message.objects.filter(attempts=0).count() >= 50
+    assert submission.state == "open"

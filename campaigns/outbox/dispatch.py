@@ -198,6 +198,10 @@ class _Slice:
             rates.check_rates(self._submission, now=timezone.now())
         still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
         self._open = still and not jobs.is_stopping()
+        transport = self._submission.transport
+        if breaker.is_open(transport, timezone.now()):
+            self._open = False
+            _wait_for_transport(self._submission, until=transport.broken_until)
         if now - self._claimed_at >= claim.LEASE.total_seconds() / 3:
             self._claimed_at = now
             claim.renew_lease(worker=self._journal.worker, now=timezone.now())
@@ -244,10 +248,11 @@ def _note_trouble(submission: Submission, error: TransportError) -> None:
         return
     now = timezone.now()
     breaker.note_broken(submission.transport, now=now, because=error.safe_text)
-    _wait_for_transport(submission, until=submission.transport.broken_until or now + breaker.FIRST_PAUSE)
+    _wait_for_transport(submission, until=submission.transport.broken_until)
 
 
-def _wait_for_transport(submission: Submission, *, until: datetime) -> None:
+def _wait_for_transport(submission: Submission, *, until: datetime | None) -> None:
+    until = until or timezone.now() + breaker.FIRST_PAUSE
     due.postpone_submission(submission.pk, until=until, because=submission.transport.broken_because)
 
 
