@@ -11,7 +11,18 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from campaigns.models import Account, Contact, Domain, DomainLimit, Message, MessageState, SandboxMail, Submission
+from campaigns.audiences import suppression
+from campaigns.models import (
+    Account,
+    Contact,
+    DayCount,
+    Domain,
+    DomainLimit,
+    Message,
+    MessageState,
+    SandboxMail,
+    Submission,
+)
 from campaigns.outbox import dispatch, recorder
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.planning import fanout, sending
@@ -134,3 +145,14 @@ def test_a_way_out_that_puts_everybody_off_is_left_alone_for_a_while(
     assert submission.waits_because == "The other side keeps asking to try again later."
     assert Message.objects.filter(attempts=0).count() >= 50
     assert submission.state == "open"
+
+
+def test_mail_that_does_not_leave_uses_up_nothing_of_the_day(account: Account) -> None:
+    submission = plan(account, addresses(60))
+    Domain.objects.update(warmup_started_on=timezone.now().astimezone(ZoneInfo("Europe/Vilnius")).date())
+    for message in Message.objects.order_by("pk")[:5]:
+        suppression.suppress(account, address_key=message.address_key, scope="everything", reason="complaint")
+    dispatch_slice(submission.pk)
+    assert Message.objects.filter(state=MessageState.SENT).count() == 50
+    assert Message.objects.filter(state=MessageState.REFUSED).count() == 5
+    assert DayCount.objects.get().used == 50

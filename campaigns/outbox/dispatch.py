@@ -120,7 +120,7 @@ class _Slice:
             self._open = False
             self._settle_unanswered()
             self._recorder.flush()
-            claim.release_claims(worker=self._journal.worker)
+            self._intake.note_unused(claim.release_claims(worker=self._journal.worker))
             _note_trouble(self._submission, error)
 
     def end(self) -> None:
@@ -132,7 +132,8 @@ class _Slice:
         try:
             self._settle_unanswered()
             self._recorder.flush()
-            claim.release_claims(worker=self._journal.worker)
+            self._intake.note_unused(claim.release_claims(worker=self._journal.worker))
+            self._intake.give_back()
             control.cancel_released(now=timezone.now(), only=self._submission.pk)
         finally:
             self._journal.close()
@@ -156,6 +157,7 @@ class _Slice:
                     return
                 mail = self._preparer.prepare(message, block=blocked.get(message.address_key, ""))
                 if isinstance(mail, Result):
+                    self._intake.note_unused(1)
                     self._recorder.note(mail)
                 else:
                     self._attempts[message.id] = message.attempts

@@ -29,6 +29,7 @@ class Intake:
     def __init__(self, submission: Submission, *, worker: str) -> None:
         self._submission, self._worker = submission, worker
         self._window = windows.read_window(submission.options)
+        self._unused = 0
         self.wait: Wait | None = None
 
     @cached_property
@@ -38,6 +39,7 @@ class Intake:
     def take(self, limit: int) -> list[Claimed]:
         """Up to limit messages that may leave now; [] when nothing is due or `wait` says until when."""
         now = timezone.now()
+        self.give_back()
         self.wait = self._closed(now)
         if self.wait is not None:
             return []
@@ -60,6 +62,16 @@ class Intake:
         """What was put off for a moment comes back by itself; None when nothing is queued any more."""
         at = due.next_due(self._submission.pk)
         return None if at is None or at > now + SOON else Wait(at, "")
+
+    def note_unused(self, count: int) -> None:
+        """So many of the messages taken did not leave after all: they do not count against any limit."""
+        self._unused += count
+
+    def give_back(self) -> None:
+        """Settle what was noted; asked again with every `take`."""
+        if self._unused:
+            self._limits.give_back(self._unused, now=timezone.now())
+        self._unused = 0
 
     def _closed(self, now: datetime) -> Wait | None:
         if self._window is None or self._window.by_recipient:
