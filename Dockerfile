@@ -28,5 +28,7 @@ ENV PATH=/srv/sealpost/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECOD
 USER sealpost
 VOLUME /var/lib/sealpost
 EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
 CMD ["granian", "--interface", "wsgi", "--no-ws", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
      "--blocking-threads", "8", "--workers-kill-timeout", "30", "config.wsgi:application"]
