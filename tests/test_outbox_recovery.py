@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -220,3 +221,24 @@ def test_a_result_of_a_worker_that_lost_its_claims_is_not_recorded(submission: S
     results = [Result(message.id, MessageState.SENT) for message in claimed]
     assert record_results(results, worker="w:1", now=timezone.now()) == 0
     assert not Event.objects.exists()
+
+
+def test_a_mail_that_is_asked_about_again_takes_no_second_place_in_the_journal() -> None:
+    """A provider that turns a request away gets the same mails once more."""
+    with contextlib.closing(Journal()) as own:
+        for _ in range(journal._SLOTS + 1):
+            own.leaving([1, 2])
+        own.settle(1, Mark.ACCEPTED, "")
+        assert own.unanswered() == [2]
+        entries = journal._read(own._fd)
+        own.forget([1, 2])
+    assert entries == [Entry(1, Mark.ACCEPTED, ""), Entry(2, Mark.LEAVING, "")]
+
+
+def test_mails_the_journal_has_no_room_for_are_not_noted_by_half() -> None:
+    with contextlib.closing(Journal()) as own:
+        own.leaving(range(journal._SLOTS - 1))
+        with pytest.raises(JournalFull):
+            own.leaving([-1, -2])
+        assert len(own.unanswered()) == journal._SLOTS - 1
+        own.forget(range(journal._SLOTS))

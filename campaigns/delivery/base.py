@@ -82,6 +82,8 @@ Keep = Callable[[Sequence[OutgoingEmail]], None]
 """Stores mails durably; given to transports that keep instead of send, because delivery sees no table."""
 
 
+# Mails that `leaving` was told of and that have no receipt yet, of one transport: who keeps a journal has room for them.
+MOST_UNANSWERED = 3_000
 Leaving = Callable[[Sequence[int]], None]
 """Told the ids of mails right before they may become accepted: the first byte of a body, the start of a request."""
 

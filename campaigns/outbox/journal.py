@@ -22,7 +22,7 @@ from pathlib import Path
 from django.conf import settings
 
 _SLOT = struct.Struct("<q55sB")  # id, reply code, mark: the mark is the last byte and is written last
-_SLOTS = 4096  # more than ever wait for one record: a flush of 500 and a mail on each connection
+_SLOTS = 4096  # more than ever wait for one record: a flush of 500, and delivery.base.MOST_UNANSWERED
 _MARK_AT = _SLOT.size - 1
 
 
@@ -71,13 +71,18 @@ class Journal:
         self._at: dict[int, int] = {}
 
     def leaving(self, ids: Sequence[int]) -> None:
-        """Note mails whose first byte is about to leave."""
-        for pk in ids:
-            if not self._free:
-                raise JournalFull
+        """Note mails whose first byte is about to leave: all, or none when there is no room.
+
+        One that is noted already, because it was turned away and leaves again, keeps its place.
+        """
+        fresh = [pk for pk in ids if pk not in self._at]
+        if len(fresh) > len(self._free):
+            raise JournalFull
+        for pk in fresh:
             at = self._at[pk] = self._free.pop()
             _SLOT.pack_into(self._pages, at, pk, b"", Mark.FREE)
-            self._pages[at + _MARK_AT] = Mark.LEAVING
+        for pk in ids:
+            self._pages[self._at[pk] + _MARK_AT] = Mark.LEAVING
 
     def settle(self, pk: int, mark: Mark, code: str) -> None:
         """Note the answer to a mail; one that never was `leaving` needs no note."""
