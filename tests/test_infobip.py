@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from campaigns.delivery import infobip_codes, infobip_wire
-from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt
+from campaigns.delivery.base import MOST_UNANSWERED, Outcome, OutgoingEmail, Receipt
 from campaigns.delivery.infobip import InfobipConfig, InfobipTransport
 from campaigns.delivery.merging import merge_content
 from tests.content_contract import SHARED, ContentContract, make_content_email, send_until_error
@@ -72,6 +72,13 @@ def test_a_request_holds_many_mails_and_no_more_than_it_may(server: InfobipServe
     send(make_transport(server, connections=1), [make_content_email(pk) for pk in range(1, 13)])
     assert [len(asked.json()["messages"]) for asked in server.asked] == [5, 5, 2]
     assert server.connections == 1
+
+
+def test_no_more_mails_are_on_their_way_than_a_journal_has_room_for() -> None:
+    values = {"base_url": "https://x.api.infobip.com", "api_key": KEY, "mails_per_request": 1000}
+    for connections in (1, 3, 10, 100):
+        config = InfobipConfig.from_mapping({**values, "connections": connections})
+        assert config.mails_per_request * connections <= MOST_UNANSWERED
 
 
 def test_several_requests_are_on_their_way_at_once_each_on_its_own_connection(server: InfobipServer) -> None:

@@ -11,7 +11,8 @@ from django import forms
 from campaigns import net
 from campaigns.admin.pages import AccountForm
 from campaigns.delivery.anymail_kinds import PROVIDERS, Credential, Provider
-from campaigns.delivery.infobip import MAILS_PER_REQUEST
+from campaigns.delivery.base import MOST_UNANSWERED
+from campaigns.delivery.infobip import MAILS_PER_REQUEST, MOST_MAILS_PER_REQUEST
 from campaigns.delivery.smtp_relay import Tls
 from campaigns.errors import CampaignError
 
@@ -89,9 +90,10 @@ def _infobip_fields() -> dict[str, forms.Field]:
         "mails_per_request": forms.IntegerField(
             label="Mails in one request",
             min_value=1,
-            max_value=1000,
+            max_value=MOST_MAILS_PER_REQUEST,
             initial=MAILS_PER_REQUEST,
-            help_text="When an answer gets lost, so many mails are asked about again; Infobip recognises them.",
+            help_text="When an answer gets lost, so many mails are asked about again; Infobip recognises them."
+            f" With many connections fewer go in each: at most {MOST_UNANSWERED:,} mails are on their way at once.",
         ),
         "connections": _connections(),
     }

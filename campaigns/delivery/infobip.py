@@ -8,13 +8,22 @@ from typing import Any
 
 from campaigns import net
 from campaigns.delivery import answers, infobip_wire
-from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
+from campaigns.delivery.base import (
+    MOST_UNANSWERED,
+    Leaving,
+    Outcome,
+    OutgoingEmail,
+    Receipt,
+    TransportError,
+    note_nothing,
+)
 from campaigns.delivery.lanes import Answer, Batch, Lanes, read_connections
 from campaigns.errors import CampaignError
 
 # A request that times out leaves all its mails in doubt, and a pause takes effect after the requests on their way:
 # far less than the 1,000 recipients Infobip takes.
 MAILS_PER_REQUEST = 100
+MOST_MAILS_PER_REQUEST = 1000
 REQUEST_BYTES = 4 * 1024 * 1024
 
 
@@ -40,11 +49,13 @@ class InfobipConfig:
         key = str(values["api_key"])
         if not (key and key.isascii() and key.isprintable()):
             raise ValueError("no header can carry this key")
+        connections = read_connections(values)
+        most = min(MOST_MAILS_PER_REQUEST, MOST_UNANSWERED // connections)
         return cls(
             base_url=base_url,
             api_key=key,
-            connections=read_connections(values),
-            mails_per_request=min(int(values.get("mails_per_request", MAILS_PER_REQUEST)), 1000),
+            connections=connections,
+            mails_per_request=min(int(values.get("mails_per_request", MAILS_PER_REQUEST)), most),
             tracking=bool(values.get("tracking", False)),
             report_url=str(values.get("report_url", "")),
             silence=float(values.get("silence", net.SILENCE_SECONDS)),
