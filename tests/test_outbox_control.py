@@ -19,7 +19,7 @@ from campaigns.models import (
     Submission,
     SubmissionState,
 )
-from campaigns.outbox import control, due
+from campaigns.outbox import claim, control, due
 from campaigns.outbox.accept import SendRequest, accept_campaign
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.recovery import UNCERTAIN
@@ -89,6 +89,26 @@ def test_mail_that_is_held_for_another_reason_is_not_released_with_it(account: A
     hold(submission, 2, code="approval.missing")
     assert control.release_held(submission, now=timezone.now()) == 0
     assert control.give_up_held(submission, now=timezone.now()) == 0
+
+
+def test_a_released_mail_is_still_known_to_be_in_doubt(account: Account) -> None:
+    """A provider recognises a repeated mail by the id of the attempt in doubt."""
+    _, submission = start(account, people=1)
+    hold(submission, 1)
+    control.release_held(submission, now=timezone.now())
+    (claimed,) = claim.claim_messages(submission.pk, worker="here:1", now=timezone.now())
+    assert (claimed.attempts, claimed.error_code) == (2, UNCERTAIN)
+
+
+def test_mail_that_is_in_doubt_after_a_cancel_waits_for_nobody(account: Account) -> None:
+    campaign, submission = start(account, people=1)
+    claim.claim_messages(submission.pk, worker="here:1", now=timezone.now())
+    sending.cancel(campaign)
+    hold(submission, 1)  # its answer got lost after the cancel
+    assert control.cancel_released(now=timezone.now()) == 1
+    report = campaign_report(campaign)
+    assert (report.cancelled, report.held, report.lost) == (1, 0, 0)
+    assert report.reasons == {UNCERTAIN: 1}
 
 
 def test_a_second_answer_changes_nothing(account: Account) -> None:

@@ -67,10 +67,8 @@ def cancel_submission(submission: Submission, *, now: datetime) -> bool:
 
 def cancel_released(*, now: datetime, only: int | None = None) -> int:
     """Cancel what a worker still held when its submission was cancelled, and gave back since; returns how many."""
-    cancelled = Submission.objects.filter(
-        Exists(Message.objects.filter(submission=OuterRef("pk"), state=MessageState.QUEUED)),
-        state=SubmissionState.CANCELLED,
-    )
+    waiting = Message.objects.filter(submission=OuterRef("pk"), state__in=states.sources(MessageState.CANCELLED))
+    cancelled = Submission.objects.filter(Exists(waiting), state=SubmissionState.CANCELLED)
     if only is not None:
         cancelled = cancelled.filter(pk=only)
     return cancel_waiting(submission_ids=list(cancelled.values_list("pk", flat=True)), now=now)
@@ -88,8 +86,11 @@ def count_held(submission_ids: Collection[int]) -> int:
 
 
 def release_held(submission: Submission, *, now: datetime) -> int:
-    """Send the messages that may or may not have left once more, with the same Message-ID; returns how many."""
-    return _uncertain([submission.pk]).update(state=MessageState.QUEUED, next_attempt_at=now, error_code="")
+    """Send the messages that may or may not have left once more, with the same Message-ID; returns how many.
+
+    They stay known to be in doubt, by which a provider recognises the repeated ones.
+    """
+    return _uncertain([submission.pk]).update(state=MessageState.QUEUED, next_attempt_at=now)
 
 
 def give_up_held(submission: Submission, *, now: datetime) -> int:
