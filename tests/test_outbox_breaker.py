@@ -96,6 +96,26 @@ def test_a_worker_that_dies_trying_keeps_nobody_out_for_ever(relay: Transport) -
     assert breaker.enter(seen_by_another(relay), now=NOW + 3 * MINUTE) is None
 
 
+def test_who_had_no_mail_to_try_with_leaves_the_try_to_the_next(relay: Transport) -> None:
+    breaker.note_broken(relay, now=NOW, because=DOWN)
+    later = NOW + MINUTE
+    assert breaker.enter(relay, now=later) is None
+    breaker.leave(relay, now=later)
+    other = seen_by_another(relay)
+    assert breaker.enter(other, now=later) is None
+    breaker.note_broken(other, now=later, because=DOWN)
+    breaker.leave(other, now=later)
+    assert seen_by_another(relay).broken_until == later + 2 * MINUTE
+
+
+def test_who_tried_and_was_answered_leaves_it_closed(relay: Transport) -> None:
+    breaker.note_broken(relay, now=NOW, because=DOWN)
+    breaker.enter(relay, now=NOW + MINUTE)
+    breaker.note_outcomes(relay, failed=0, succeeded=1, now=NOW + MINUTE, because="")
+    breaker.leave(relay, now=NOW + MINUTE)
+    assert (seen_by_another(relay).failures, seen_by_another(relay).broken_until) == (0, None)
+
+
 def test_a_try_that_fails_after_its_time_does_not_make_the_pause_short_again(relay: Transport) -> None:
     breaker.note_broken(relay, now=NOW, because=DOWN)
     breaker.enter(relay, now=NOW + MINUTE)

@@ -22,8 +22,9 @@ from campaigns.models import (
     MessageState,
     SandboxMail,
     Submission,
+    Transport,
 )
-from campaigns.outbox import dispatch, recorder
+from campaigns.outbox import dispatch, due, recorder
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.planning import fanout, sending
 from tests.factories import make_account, make_campaign, make_contact, make_list
@@ -156,3 +157,28 @@ def test_mail_that_does_not_leave_uses_up_nothing_of_the_day(account: Account) -
     assert Message.objects.filter(state=MessageState.SENT).count() == 50
     assert Message.objects.filter(state=MessageState.REFUSED).count() == 5
     assert DayCount.objects.get().used == 50
+
+
+def break_until(submission: Submission, until: datetime) -> None:
+    fields = {"failures": 50, "broken_until": until, "broken_because": "The relay does not answer."}
+    Transport.objects.filter(pk=submission.transport_id).update(**fields)
+
+
+def test_a_campaign_put_off_while_another_tried_goes_on_as_soon_as_a_mail_is_answered(account: Account) -> None:
+    first, second, asleep = (plan(account, addresses(3, domain=f"{name}.example")) for name in "abc")
+    break_until(first, timezone.now() + timedelta(minutes=1))
+    dispatch_slice(second.pk)
+    due.postpone_submission(asleep.pk, until=timezone.now() + timedelta(hours=9), because="It is night.")
+    break_until(first, timezone.now())
+    dispatch_slice(first.pk)
+    assert due.find_due(now=timezone.now()).to_dispatch == [second.pk]
+
+
+def test_a_campaign_outside_its_hours_does_not_use_up_the_try_of_a_broken_way_out(account: Account) -> None:
+    with time_machine.travel(datetime(2027, 3, 10, 20, 0, tzinfo=ZoneInfo("Europe/Vilnius")), tick=False):
+        asleep = plan(account, addresses(3), window={"start": "09:00", "end": "17:00", "zone": "account"})
+        awake = plan(account, addresses(3, domain="awake.example"))
+        break_until(asleep, timezone.now())
+        assert [dispatch_slice(each.pk).claimed for each in (asleep, awake)] == [0, 3]
+        asleep.refresh_from_db()
+        assert asleep.waits_until == datetime(2027, 3, 11, 9, 0, tzinfo=ZoneInfo("Europe/Vilnius"))

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from campaigns.models import Transport
+from campaigns.outbox import due
 
 # Single servers behind a relay may be slow or greylist; that nobody at all takes a mail is another matter.
 FAILURES_IN_A_ROW = 50
@@ -46,6 +47,14 @@ def enter(transport: Transport, *, now: datetime) -> datetime | None:
     return transport.broken_until
 
 
+def leave(transport: Transport, *, now: datetime) -> None:
+    """At the end of every slice: who might have tried and had no mail that could tell leaves the try to the next."""
+    if transport.broken_until is None and transport.failures >= FAILURES_IN_A_ROW:
+        mine = Transport.objects.filter(pk=transport.pk, failures=transport.failures, broken_until__gt=now)
+        mine.update(failures=transport.failures - 1, broken_until=now)
+        due.wake_for_transport(transport.pk, because=transport.broken_because)
+
+
 def look_again(transport: Transport) -> None:
     """Bring what other workers noted into this row."""
     transport.refresh_from_db(fields=["failures", "broken_until", "broken_because"])
@@ -71,6 +80,8 @@ def _close(transport: Transport) -> None:
     if not transport.failures and transport.broken_until is None:
         return
     Transport.objects.filter(pk=transport.pk).update(failures=0, broken_until=None, broken_because="")
+    if transport.failures >= FAILURES_IN_A_ROW:
+        due.wake_for_transport(transport.pk, because=transport.broken_because)
     transport.failures, transport.broken_until, transport.broken_because = 0, None, ""
 
 

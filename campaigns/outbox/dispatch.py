@@ -81,6 +81,7 @@ def _work(submission: Submission, *, until: float, limit: int) -> _Slice | None:
     except CampaignError as error:
         # Every mail of it would fail: a person mends it and resumes.
         control.stop_submission(submission, because=error.safe_text)
+        breaker.leave(submission.transport, now=timezone.now())
         return None
     with contextlib.closing(transport):
         run = _Slice(submission, transport=transport, preparer=preparer, until=until, limit=limit)
@@ -88,6 +89,7 @@ def _work(submission: Submission, *, until: float, limit: int) -> _Slice | None:
             run.hand_over()
         finally:
             run.end()
+            breaker.leave(submission.transport, now=timezone.now())
     return run
 
 

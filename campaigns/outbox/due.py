@@ -55,6 +55,12 @@ def wake_submissions(*, account_id: int) -> int:
     return waiting.update(waits_until=None, waits_because="")
 
 
+def wake_for_transport(transport_id: int, *, because: str) -> int:
+    """What was put off by this way out, and not by hours or limits, is looked at again at once; returns how many."""
+    waiting = Submission.objects.filter(transport_id=transport_id, waits_until__isnull=False, waits_because=because)
+    return waiting.update(waits_until=None, waits_because="")
+
+
 def next_due(submission_id: int) -> datetime | None:
     """When the next queued message of a submission may be claimed; None when nothing is queued."""
     queued = Message.objects.filter(submission_id=submission_id, state=MessageState.QUEUED)
