@@ -24,8 +24,9 @@ from campaigns.models import (
     Submission,
     Transport,
 )
-from campaigns.outbox import dispatch, due, recorder
-from campaigns.outbox.dispatch import dispatch_slice
+from campaigns.outbox import claim, dispatch, due, intake, recorder
+from campaigns.outbox.dispatch import SliceResult, dispatch_slice
+from campaigns.outbox.intake import Intake, Wait
 from campaigns.planning import fanout, sending
 from tests.factories import make_account, make_campaign, make_contact, make_list
 
@@ -182,3 +183,27 @@ def test_a_campaign_outside_its_hours_does_not_use_up_the_try_of_a_broken_way_ou
         assert [dispatch_slice(each.pk).claimed for each in (asleep, awake)] == [0, 3]
         asleep.refresh_from_db()
         assert asleep.waits_until == datetime(2027, 3, 11, 9, 0, tzinfo=ZoneInfo("Europe/Vilnius"))
+
+
+def test_a_slice_looks_around_while_it_puts_off_a_whole_audience(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "ROUNDS", 2)
+    with time_machine.travel(datetime(2027, 3, 10, 20, 0, tzinfo=ZoneInfo("Europe/Vilnius")), tick=False):
+        submission = plan(account, addresses(6), window={"start": "09:00", "end": "17:00", "zone": "recipient"})
+        taken = Intake(submission, worker="here:1")
+        assert taken.take(1) == []
+        assert claim.count_due(submission.pk, now=timezone.now()) == 4
+        assert taken.wait == Wait(timezone.now(), "")
+        assert dispatch_slice(submission.pk, limit=1) == SliceResult(0, more=False)
+        assert claim.count_due(submission.pk, now=timezone.now()) == 0
+
+
+def test_what_nobody_may_claim_is_not_asked_for_all_the_time(account: Account) -> None:
+    submission = plan(account, addresses(3))
+    Submission.objects.update(valid_until=timezone.now())
+    taken = Intake(submission, worker="here:1")
+    before = timezone.now()
+    assert taken.take(10) == []
+    assert taken.wait is not None
+    assert taken.wait.until > before + timedelta(seconds=0.05)

@@ -13,6 +13,8 @@ from campaigns.outbox import claim, due, throttle, windows
 from campaigns.outbox.claim import Claimed
 
 SOON = timedelta(seconds=10)  # within which a slice waits for single messages; the sweep finds the others
+ROUNDS = 20  # batches put off as a whole, one after the other, before the slice looks whether somebody wants to stop it
+_BREATH = timedelta(seconds=0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +51,25 @@ class Intake:
             self.wait = Wait(grant.retry_at, grant.because)
             return []
         # A batch whose readers all sleep, or whose domain is busy, must not look like the end.
-        while claimed := claim.claim_messages(self._submission.pk, worker=self._worker, now=now, limit=grant.count):
-            free = self._put_off(claimed, now=now)
+        for _ in range(ROUNDS):
+            claimed = claim.claim_messages(self._submission.pk, worker=self._worker, now=now, limit=grant.count)
+            free = self._put_off(claimed, now=now) if claimed else []
             if free:
                 self._limits.give_back(grant.count - len(free), now=now)
                 return free
+            if not claimed:
+                self.wait = self._next(now)
+                break
+        else:
+            self.wait = Wait(now, "")
         self._limits.give_back(grant.count, now=now)
-        self.wait = self._next(now)
         return []
 
     def _next(self, now: datetime) -> Wait | None:
         """What was put off for a moment comes back by itself; None when nothing is queued any more."""
         at = due.next_due(self._submission.pk)
-        return None if at is None or at > now + SOON else Wait(at, "")
+        # What is due already is in another's hands, or its time is over: to ask at once again would be to ask for ever.
+        return None if at is None or at > now + SOON else Wait(max(at, now + _BREATH), "")
 
     def note_unused(self, count: int) -> None:
         """So many of the messages taken did not leave after all: they do not count against any limit."""
