@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -229,7 +230,29 @@ def test_a_campaign_that_bounces_stops_in_the_middle_of_a_slice(
     monkeypatch.setattr(recorder, "FLUSH_EVERY", 0.0)
     monkeypatch.setattr(dispatch, "CHECK_EVERY", 0.0)
     monkeypatch.setattr(dispatch, "JUDGE_EVERY", 0.0)
+    monkeypatch.setattr(dispatch, "JUDGE_REST", 0)
     dispatch_slice(submission.pk, limit=110)
     submission.refresh_from_db()
     assert submission.state == SubmissionState.PAUSED
     assert Message.objects.filter(state=MessageState.QUEUED).count() >= 20
+
+
+def test_counting_the_mails_of_a_large_campaign_takes_little_of_the_time_to_send_it(
+    account: Account, readers: ContactList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        make_contact(account, f"r{number}@example.org", lists=[readers])
+    submission = plan(account, readers)
+    monkeypatch.setattr(dispatch, "CHECK_EVERY", 0.0)
+    monkeypatch.setattr(dispatch, "JUDGE_EVERY", 0.0)
+    asked = []
+
+    def count_slowly(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "bounced" in map(str, params or ()) and "COUNT(" in sql:
+            asked.append(sql)
+            time.sleep(0.2)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(count_slowly):
+        assert dispatch_slice(submission.pk).claimed == 60
+    assert len(asked) == 1

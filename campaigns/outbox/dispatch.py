@@ -33,6 +33,7 @@ PATIENCE = 600.0  # seconds an answer may take after that (RFC 5321 §4.5.3.2.6:
 IDLE = 15.0  # seconds a slice waits in all for limits to let something through, before others have its process
 CHECK_EVERY = 1.0  # seconds between looks at the submission: pause and cancel take effect within 2 s
 JUDGE_EVERY = 5.0  # seconds between looks at its bounces and complaints
+JUDGE_REST = 50  # times as long as a look took, at least: it counts mails, and a campaign has a million of them
 
 _MARK_OF = {Outcome.ACCEPTED: Mark.ACCEPTED, Outcome.REJECTED: Mark.REJECTED, Outcome.DEFERRED: Mark.DEFERRED}
 
@@ -110,7 +111,8 @@ class _Slice:
         self._attempts: dict[int, int] = {}
         self._open = True
         self._waited = 0.0
-        self._checked_at = self._judged_at = self._claimed_at = time.monotonic()
+        self._checked_at = self._claimed_at = time.monotonic()
+        self._judge_at = self._checked_at + JUDGE_EVERY
 
     def hand_over(self) -> None:
         """Send what is due, until nothing is, the time is over, or somebody says stop."""
@@ -197,9 +199,8 @@ class _Slice:
 
     def _check(self, now: float) -> None:
         self._checked_at = now
-        if now - self._judged_at >= JUDGE_EVERY and self._submission.door == Door.CAMPAIGN:
-            self._judged_at = now
-            rates.check_rates(self._submission, now=timezone.now())
+        if now >= self._judge_at and self._submission.door == Door.CAMPAIGN:
+            self._judge(now)
         still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
         self._open = still and not jobs.is_stopping()
         transport = self._submission.transport
@@ -209,6 +210,11 @@ class _Slice:
         if now - self._claimed_at >= claim.LEASE.total_seconds() / 3:
             self._claimed_at = now
             claim.renew_lease(worker=self._journal.worker, now=timezone.now())
+
+    def _judge(self, now: float) -> None:
+        rates.check_rates(self._submission, now=timezone.now())
+        done = time.monotonic()
+        self._judge_at = done + max(JUDGE_EVERY, (done - now) * JUDGE_REST)
 
     def _is_out_of_patience(self) -> bool:
         return time.monotonic() >= self._until + OVERTIME + PATIENCE
