@@ -41,6 +41,8 @@ def plan_submission(submission_id: int) -> None:
 
 def dispatch_submission(submission_id: int) -> None:
     """Hand over messages for the budget of a slice; rings again while more are due."""
+    # The sweep may run on other hosts until the leases of our own dead run out, and what they knew is lost.
+    recovery.settle_dead(now=timezone.now())
     result = dispatch.dispatch_slice(submission_id)
     if result.more:
         # One is enough for what a limit lets through; the others are free for other submissions.

@@ -13,7 +13,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns.models import Account, Event, EventKind, Message, MessageState, Submission
+from campaigns import tasks
+from campaigns.models import Account, Event, EventKind, Message, MessageState, SandboxMail, Submission
 from campaigns.outbox import claim, journal, recovery
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.journal import Entry, Journal, JournalFull, Mark
@@ -242,3 +243,28 @@ def test_mails_the_journal_has_no_room_for_are_not_noted_by_half() -> None:
             own.leaving([-1, -2])
         assert len(own.unanswered()) == journal._SLOTS - 1
         own.forget(range(journal._SLOTS))
+
+
+def test_whoever_sends_settles_the_dead_of_this_host(submission: Submission) -> None:
+    """The sweep may run on another host, which does not have the journal."""
+
+    def note(dead: Journal, ids: list[int]) -> None:
+        dead.leaving(ids[:1])
+        dead.settle(ids[0], Mark.ACCEPTED, "")
+
+    ids = die(submission, note)
+    tasks.dispatch_submission(submission.pk)
+    assert set(Message.objects.values_list("pk", "state")) == {(pk, MessageState.SENT) for pk in ids}
+    assert SandboxMail.objects.count() == 3
+
+
+def test_a_journal_nobody_can_open_holds_up_no_other(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    dead = Journal()
+    dead.leaving([7])
+    dead.close()
+    (folder / "0:0").mkdir()
+    try:
+        assert recovered() == [(dead.worker, [Entry(7, Mark.LEAVING, "")])]
+    finally:
+        (folder / "0:0").rmdir()
+    assert "journal 0:0 cannot be read" in caplog.text

@@ -9,6 +9,7 @@ in every container and process namespace that shares the folder.
 from __future__ import annotations
 
 import fcntl
+import logging
 import mmap
 import os
 import secrets
@@ -20,6 +21,8 @@ from enum import IntEnum
 from pathlib import Path
 
 from django.conf import settings
+
+log = logging.getLogger(__name__)
 
 _SLOT = struct.Struct("<q55sB")  # id, reply code, mark: the mark is the last byte and is written last
 _SLOTS = 4096  # more than ever wait for one record: a flush of 500, and delivery.base.MOST_UNANSWERED
@@ -123,6 +126,10 @@ def recover_dead(recover: Callable[[str, list[Entry]], None]) -> None:
             fd = os.open(path, os.O_RDWR)
         except FileNotFoundError:
             continue  # somebody else was first
+        except OSError as error:
+            # Left by a process of another user, perhaps: it must not hold up the others, and the leases run out.
+            log.error("journal %s cannot be read: %s", path.name, type(error).__name__)  # noqa: TRY400
+            continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             recover(path.name, _read(fd))

@@ -21,6 +21,12 @@ UNCERTAIN = "message.uncertain"
 
 def recover(*, now: datetime) -> None:
     """Settle what dead workers of this host left, and put back claims whose lease ran out anywhere."""
+    settle_dead(now=now)
+    release_expired(now=now)
+
+
+def settle_dead(*, now: datetime) -> None:
+    """Settle what dead workers of this host left: only here can their journals be read."""
 
     def settle(worker: str, entries: Sequence[Entry]) -> None:
         with transaction.atomic():
@@ -30,7 +36,6 @@ def recover(*, now: datetime) -> None:
             log.warning("worker %s died: %d settled from its journal, %d put back", worker, len(entries), released)
 
     journal.recover_dead(settle)
-    release_expired(now=now)
 
 
 def is_held(options: Mapping[str, object]) -> bool:

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from campaigns import jobs
+from campaigns.outbox import recovery
 from campaigns.tasks import SCHEDULES
 
 
@@ -37,7 +39,9 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._note_stop)
         jobs.sync_schedules(SCHEDULES)
-        # What the last run left behind is looked for now; the first look at the schedules is half a minute away.
+        # What the last run left behind is looked for now; the first look at the schedules is half a minute away, and
+        # may be another host's, which cannot read the journals of this one.
+        recovery.settle_dead(now=timezone.now())
         for entry in SCHEDULES:
             jobs.ring(entry.job)
         self.stdout.write(f"Worker with {workers} processes is up.")
