@@ -78,8 +78,8 @@ class AccountAdmin(AccountScopedAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        if set(form.changed_data) & set(LIMIT_FIELDS) or any(formset.has_changed() for formset in formsets):
-            # What waits by the old limits is looked at by the new ones.
+        if {*LIMIT_FIELDS, "time_zone"} & set(form.changed_data) or any(formset.has_changed() for formset in formsets):
+            # What waits by the old limits, or by the old clock, is looked at by the new ones.
             due.wake_submissions(account_id=form.instance.pk)
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:

@@ -25,6 +25,7 @@ from campaigns.domains.sending import change_sending
 from campaigns.domains.verification import verify_domain
 from campaigns.errors import CampaignError, NotFound
 from campaigns.models import Account, DkimKey, Domain, Sender
+from campaigns.outbox import due
 
 _WANTED = (DkimKey.State.NEW, DkimKey.State.SIGNING)
 
@@ -83,6 +84,8 @@ class DomainAdmin(RoomScreen):
 
         def save(given: dict[str, Any]) -> str:
             change_sending(domain, **given)
+            # What waits by the old limits is looked at by the new ones.
+            due.wake_submissions(account_id=domain.account_id)
             messages.success(request, "Saved.")
             return self.url_of(domain)
 

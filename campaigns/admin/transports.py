@@ -17,6 +17,7 @@ from campaigns.delivery.anymail_kinds import PROVIDERS
 from campaigns.delivery.registry import KINDS
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Transport
+from campaigns.outbox import due
 from campaigns.outbox.transports import callback_url, is_stopped, read_config, reopen, seal_config
 from compliance.vault import SealBroken
 
@@ -147,12 +148,17 @@ def _store(transport: Transport, form: WayForm) -> None:
     transport.max_per_second = form.cleaned_data["max_per_second"]
     settings = form.settings()
     transport.config_sealed = seal_config(transport, config=settings) if settings else b""
+    # Of a row that exists nothing else: workers and other people change it, too.
+    entered = ["name", "max_per_second", "config_sealed"]
     try:
         with transaction.atomic():
-            transport.save()
+            transport.save(update_fields=entered if transport.pk else None)
     except IntegrityError as error:
         raise CampaignError(
             "transport.exists", "Another way to send has this name.", action="Choose another."
         ) from error
     if is_stopped(transport):
         reopen(transport)
+    else:
+        # What waits by the old speed is looked at by the new one.
+        due.wake_submissions(account_id=transport.account_id)
