@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from email import message_from_bytes, policy
 
 import pytest
+from django.utils import timezone
 
-from campaigns.models import Account, Campaign, ContactList, Message, MessageState, Transport
+from campaigns.models import Account, Campaign, CampaignState, ContactList, Message, MessageState, Transport
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.transports import seal_config
-from campaigns.planning import fanout, sending
-from tests.factories import make_account, make_campaign, make_contact, make_domain, make_list, make_sender
+from campaigns.planning import fanout, sending, testsend
+from tests.factories import make_account, make_campaign, make_contact, make_domain, make_list, make_sender, make_version
 from tests.smtp_server import ScriptedServer
 
 pytestmark = pytest.mark.django_db
@@ -88,14 +89,32 @@ def test_nothing_leaves_the_machine_from_a_domain_nobody_proved(
     assert server.mails == []
 
 
-def test_a_domain_that_loses_its_proof_after_planning_stops_the_mail(
+def test_a_domain_that_loses_its_proof_after_planning_stops_the_mail_until_it_is_back(
     account: Account, readers: ContactList, server: ScriptedServer
 ) -> None:
+    """MP-01."""
     make_contact(account, lists=[readers])
     campaign = make_campaign(account, lists=[readers])
     submission = sending.send_now(campaign)
     fanout.plan_submission(submission.pk)
     account.domains.update(verified_at=None)
+    dispatch_slice(submission.pk)
+    assert server.mails == []
+    campaign.refresh_from_db()
+    assert campaign.state == CampaignState.PAUSED
+    assert "not verified" in campaign.stopped_because
+    assert Message.objects.get().state == MessageState.QUEUED
+    account.domains.update(verified_at=timezone.now())
+    sending.resume(campaign)
+    fanout.plan_submission(submission.pk)
+    dispatch_slice(submission.pk)
+    assert len(server.mails) == 1
+
+
+def test_a_test_mail_from_a_domain_that_lost_its_proof_is_refused(account: Account, server: ScriptedServer) -> None:
+    """MP-01."""
+    sender = make_sender(account, domain=make_domain(account, verified_at=None))
+    submission = testsend.send_test(account, content=make_version(account), sender=sender, to="me@example.org")
     dispatch_slice(submission.pk)
     assert server.mails == []
     assert Message.objects.get().error_code == "sender.domain-unverified"

@@ -80,9 +80,12 @@ def _work(submission: Submission, *, until: float, limit: int) -> _Slice | None:
         _note_trouble(submission, error)
         return None
     except CampaignError as error:
-        # Every mail of it would fail: a person mends it and resumes.
-        control.stop_submission(submission, because=error.safe_text)
-        breaker.leave(submission.transport, now=timezone.now())
+        _stop(submission, because=error.safe_text)
+        return None
+    # A test is refused like any mail: its one message says why.
+    if submission.door == Door.CAMPAIGN and (because := preparer.refusal()):
+        transport.close()
+        _stop(submission, because=because)
         return None
     with contextlib.closing(transport):
         run = _Slice(submission, transport=transport, preparer=preparer, until=until, limit=limit)
@@ -259,6 +262,12 @@ def _note_trouble(submission: Submission, error: TransportError) -> None:
     now = timezone.now()
     breaker.note_broken(submission.transport, now=now, because=error.safe_text)
     _wait_for_transport(submission, until=submission.transport.broken_until)
+
+
+def _stop(submission: Submission, *, because: str) -> None:
+    """Every mail of it would fail, for good: a person mends what it is, and resumes."""
+    control.stop_submission(submission, because=because)
+    breaker.leave(submission.transport, now=timezone.now())
 
 
 def _wait_for_transport(submission: Submission, *, until: datetime | None) -> None:

@@ -41,6 +41,11 @@ class Preparer:
         self._make = render_content.make_content if takes_content else _make_wire
         self._judgements: dict[tuple[str, int], _Judgement] = {}
 
+    def refusal(self) -> str:
+        """Why the gate would refuse every mail of the submission, whoever it goes to; '' when it would not."""
+        verdict = gate.decide(facts.recipient_facts(self._facts, block="", size=0))
+        return "" if verdict.allowed else verdict.findings[0].text
+
     def blocked(self, messages: list[Claimed]) -> dict[str, str]:
         """Who opted out since planning, by address key: asked once a batch, right before hand-over (UN-11)."""
         return suppression.blocked(
