@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
 from django.conf import settings
 from django.utils import timezone
 
@@ -12,6 +16,8 @@ from campaigns.domains.upkeep import verify_due
 from campaigns.models import ImportState
 from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery
 from campaigns.planning import fanout, sending
+
+log = logging.getLogger(__name__)
 
 IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken for stuck
 
@@ -52,19 +58,54 @@ def dispatch_submission(submission_id: int) -> None:
 def sweep() -> None:
     """Find what a lost bell or a dead process left behind, and start what is due. Runs every minute."""
     now = timezone.now()
+    for step in _SWEEP:
+        try:
+            step(now)
+        except Exception as error:
+            # The edge of the loop: what one step cannot do now must not keep the others from theirs, minute after
+            # minute. No traceback: its text could quote a row.
+            log.error("sweep: %s failed: %s", step.__name__.strip("_"), type(error).__name__)  # noqa: TRY400
+
+
+def _recover(now: datetime) -> None:
     recovery.recover(now=now)
     control.cancel_released(now=now)
+
+
+def _start_campaigns(now: datetime) -> None:
     sending.start_due(now=now)
+
+
+def _judge_campaigns(now: datetime) -> None:
     rates.check_running(now=now)
+
+
+def _ring_for_messages(now: datetime) -> None:
     waiting = due.find_due(now=now)
     claim.expire_overdue(waiting.overdue, now=now)
     for submission_id in waiting.to_plan:
         jobs.ring(_PLAN, submission_id)
     for submission_id in waiting.to_dispatch:
         jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
+
+
+def _finish_submissions(now: datetime) -> None:
     finish.finish_submissions(now=now)
+
+
+def _ring_for_imports(now: datetime) -> None:
     for job_id in importing.find_stopped(now=now):
         jobs.ring(_IMPORT, job_id)
+
+
+_SWEEP: tuple[Callable[[datetime], None], ...] = (
+    _recover,
+    _start_campaigns,
+    _judge_campaigns,
+    _ring_for_messages,
+    _finish_submissions,
+    _ring_for_imports,
+)
 
 
 def look_at_domains() -> None:

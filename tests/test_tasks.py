@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from io import BytesIO
+from typing import Any
 
 import pytest
+import time_machine
 from django.conf import settings
+from django.db import OperationalError, connection
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.conf import Conf
@@ -164,3 +167,23 @@ def test_an_import_beyond_its_budget_goes_on_in_the_next_job(
     job.refresh_from_db()
     assert len(rung) > 1
     assert (job.state, job.created) == (ImportState.DONE, 7000)
+
+
+def test_a_step_of_the_sweep_that_fails_keeps_no_other_from_its_work(
+    account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    campaign = make_campaign(account, lists=[make_list(account)])
+    make_contact(account, lists=list(campaign.lists.all()))
+    sending.schedule(campaign, at=timezone.now() + timedelta(minutes=1))
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "lease_until" in sql and sql.startswith("SELECT"):
+            raise OperationalError("deadlock detected near ada@example.org")
+        return execute(sql, params, many, context)
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=2)), connection.execute_wrapper(refuse):
+        tasks.sweep()
+    campaign.refresh_from_db()
+    assert campaign.state == CampaignState.SENDING
+    assert "sweep: recover failed: OperationalError" in caplog.text
+    assert "ada@" not in caplog.text

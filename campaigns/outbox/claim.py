@@ -140,9 +140,9 @@ def _expire_some(submission_ids: Collection[int], *, now: datetime) -> int:
         )
 
 
-def count_due(submission_id: int, *, now: datetime) -> int:
-    """How many messages could be claimed now."""
+def is_due(submission_id: int, *, now: datetime) -> bool:
+    """Whether a message could be claimed now."""
     return Message.objects.filter(
         submission_id=submission_id, submission__state=SubmissionState.OPEN, submission__valid_until__gt=now,
         state=MessageState.QUEUED, next_attempt_at__lte=now,
-    ).count()  # fmt: skip
+    ).exists()  # fmt: skip

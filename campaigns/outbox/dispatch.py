@@ -63,7 +63,7 @@ def dispatch_slice(submission_id: int, *, budget: float = BUDGET, limit: int = c
     finish.finish_submissions(now=timezone.now(), only=submission_id)
     if run is None:
         return SliceResult(0, more=False)
-    more = run.is_limited or (time.monotonic() >= until and claim.count_due(submission_id, now=timezone.now()) > 0)
+    more = run.is_limited or (time.monotonic() >= until and claim.is_due(submission_id, now=timezone.now()))
     return SliceResult(run.total, more=more, limited=run.is_limited)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 
 from campaigns.delivery.retry import FIRST
-from campaigns.models import Message, MessageState
+from campaigns.models import Event, EventKind, Message, MessageState
 from campaigns.outbox import claim, journal, record
 from campaigns.outbox.journal import Entry, Mark
 from campaigns.outbox.record import Result
@@ -17,6 +17,7 @@ from campaigns.outbox.record import Result
 log = logging.getLogger(__name__)
 
 UNCERTAIN = "message.uncertain"
+_AT_ONCE = 5_000
 
 
 def recover(*, now: datetime) -> None:
@@ -68,9 +69,24 @@ def release_expired(*, now: datetime) -> int:
 
     Each may have been handed over without being recorded, and is treated as `is_held` says.
     """
-    expired = Message.objects.filter(state=MessageState.SENDING, lease_until__lte=now)
-    # Set-based for both kinds: whole batches come back when a host dies.
-    held = expired.filter(submission__options__hold_uncertain=True)
-    return held.update(state=MessageState.HELD, lease_until=None, error_code=UNCERTAIN) + expired.update(
-        state=MessageState.QUEUED, lease_until=None, error_code=UNCERTAIN
-    )
+    total = 0
+    while released := _release_some(now=now):
+        total += released
+    return total
+
+
+def _release_some(*, now: datetime) -> int:
+    with transaction.atomic():
+        # Rows that somebody else is settling are passed over: no deadlock.
+        expired = Message.objects.filter(state=MessageState.SENDING, lease_until__lte=now)
+        mine = expired.select_for_update(of=("self",), skip_locked=True)
+        ids = list(mine.values_list("pk", flat=True)[:_AT_ONCE])
+        rows = Message.objects.filter(pk__in=ids)
+        held = list(rows.filter(submission__options__hold_uncertain=True).values_list("pk", flat=True))
+        # The mark of a mail that may go twice (SM-06).
+        Event.objects.bulk_create(
+            [Event(message_id=pk, kind=EventKind.DEFERRED, at=now, code=UNCERTAIN) for pk in set(ids) - set(held)]
+        )
+        rows.update(state=MessageState.QUEUED, lease_until=None, error_code=UNCERTAIN)
+        Message.objects.filter(pk__in=held).update(state=MessageState.HELD)
+    return len(ids)
