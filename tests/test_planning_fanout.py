@@ -191,7 +191,7 @@ def test_a_step_written_before_the_cursor_moved_is_not_written_twice(account: Ac
 def test_nothing_is_written_for_a_submission_that_is_no_longer_planned(account: Account, readers: ContactList) -> None:
     submission = seven_readers(account, readers)
     Submission.objects.filter(pk=submission.pk).update(state=SubmissionState.PAUSED)
-    assert not fanout._write_chunk(submission, lower=0, upper=2**62)
+    assert not fanout._plan_chunk(submission, upper=2**62)
     assert Message.objects.count() == 0
 
 
