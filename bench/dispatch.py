@@ -73,9 +73,9 @@ def measure_source(server: Server, *, messages: int, size: int, keep: bool) -> F
     return Figure(messages / seconds)
 
 
-def measure_plain(peers: PeerProject, *, messages: int, key: str) -> Figure:
+def measure_plain(peers: PeerProject, *, messages: int, connection: str = "kept", key: str = "") -> Figure:
     peers.fill(messages)
-    words = [[str(share), str(PROCESSES), *([key] if key else [])] for share in range(PROCESSES)]
+    words = [[str(share), str(PROCESSES), connection, *([key] if key else [])] for share in range(PROCESSES)]
     effort = run_together([peers.child("bench.lab.peers.plain", *words[share]) for share in range(PROCESSES)])
     return Figure(messages / effort.seconds, {"worker-µs": effort.cpu / messages * 1e6})
 
@@ -143,13 +143,14 @@ def enter_peers(contest: Contest, stack: ExitStack, plan: Plan, server: Server) 
     for engine in plan.engines:
         peers = stack.enter_context(peer_project(engine, port=server.port))
         some = max(plan.messages // PLAIN_SHARE, 100)
-        contest.ways[f"plain django {engine} x2"] = partial(measure_plain, peers, messages=some, key="")
+        contest.ways[f"plain django {engine} x2"] = partial(measure_plain, peers, messages=some, connection="each")
+        contest.ways[f"plain django {engine} x2 kept"] = partial(measure_plain, peers, messages=some)
         if peers.has("post_office"):
             contest.ways[f"post_office {engine} x2"] = partial(measure_post_office, peers, messages=some)
         if peers.has("dkim") and "dkim" in plan.parts:
             few = max(plan.messages // DKIMPY_SHARE, 100)
             key = str(peers.make_key())
-            contest.ways[f"plain django {engine} x2 rsa"] = partial(measure_plain, peers, messages=few, key=key)
+            contest.ways[f"plain django {engine} x2 kept rsa"] = partial(measure_plain, peers, messages=few, key=key)
 
 
 def enter_slow(contest: Contest, stack: ExitStack, plan: Plan, server: Server, *, size: int) -> None:
@@ -171,9 +172,10 @@ def ratios(contest: Contest, engines: tuple[str, ...]) -> list[str]:
             (f"{engine}-to-smtp-source", ours, "smtp-source"),
             (f"{engine}-to-smtp-source-kept", ours, "smtp-source kept"),
             (f"{engine}-to-plain-django", ours, f"plain django {engine} x2"),
+            (f"{engine}-to-plain-django-kept", ours, f"plain django {engine} x2 kept"),
             (f"{engine}-to-post-office", ours, f"post_office {engine} x2"),
             (f"{engine}-rsa-to-bound", signed, "rsa signatures alone"),
-            (f"{engine}-rsa-to-plain-django-rsa", signed, f"plain django {engine} x2 rsa"),
+            (f"{engine}-rsa-to-plain-django-kept-rsa", signed, f"plain django {engine} x2 kept rsa"),
             (f"{engine}-10ms-to-smtplib", f"{ours}, 10 ms", "smtplib kept, 10 ms"),
         )
         lines += [contest.ratio(name, mine, peer, of="with-planning") for name, mine, peer in asked]

@@ -141,7 +141,7 @@ def _write_contacts(account: Account, count: int, *, bare: bool) -> None:
                 cursor.executemany(f"INSERT INTO campaigns_contact ({_COLUMNS}) VALUES ({marks})", rows)
 
 
-def _contact_rows(account: Account, numbers: range, *, bare: bool) -> Iterator[tuple[object, ...]]:
+def _contact_rows(account: Account, numbers: range, *, bare: bool) -> Iterator[tuple[int | str, ...]]:
     now = str(timezone.now())
     for number in numbers:
         email = newsletter.email(number)

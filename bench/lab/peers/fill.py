@@ -27,7 +27,9 @@ def main(count: int) -> None:
         batch_size=1000,
     )
     if apps.is_installed("post_office"):
-        apps.get_model("post_office", "Email").objects.all().delete()
+        with connection.cursor() as cursor:
+            for table in ("log", "attachment_emails", "email"):
+                cursor.execute(f"DELETE FROM post_office_{table}")
 
 
 if __name__ == "__main__":

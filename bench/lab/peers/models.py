@@ -13,6 +13,8 @@ class Reader(models.Model):
     state = models.CharField(max_length=10, default="queued", db_index=True)
     sent_at = models.DateTimeField(null=True)
 
+    objects: models.Manager[Reader] = models.Manager()
+
     class Meta:
         app_label = "peers"
 

@@ -15,8 +15,8 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
-from post_office import mail  # noqa: E402
-from post_office.models import EmailTemplate  # noqa: E402
+from post_office import mail  # type: ignore[import-not-found]  # noqa: E402
+from post_office.models import EmailTemplate  # type: ignore[import-not-found]  # noqa: E402
 
 from bench.lab import newsletter  # noqa: E402
 from bench.lab.children import work_on_signal  # noqa: E402

@@ -1,7 +1,8 @@
-"""The plain Django way: python -m bench.lab.peers.plain SHARE OF [DKIM_KEY_FILE].
+"""The plain Django way: python -m bench.lab.peers.plain SHARE OF kept|each [DKIM_KEY_FILE].
 
-A template, EmailMultiAlternatives, links rewritten in the HTML, one kept SMTP connection, one save() a mail; as many
-processes as are started share the readers between them. With a key it signs through dkimpy.
+A template, EmailMultiAlternatives, links rewritten in the HTML, one save() a mail; as many processes as are started
+share the readers between them. Over one kept connection each, or as send() does it: a connection for each mail. With a
+key it signs through dkimpy.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import hmac
 import re
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import django
 
@@ -39,18 +42,18 @@ class _Signed(mail.EmailMultiAlternatives):
 
     sign: Sign | None = None
 
-    def message(self, **options: object) -> object:  # type: ignore[override]
-        message = super().message(**options)
+    def message(self) -> Any:  # type: ignore[override]
+        message: Any = super().message()
         if self.sign is not None:
             head, _, value = self.sign(message.as_bytes(linesep="\r\n")).partition(b":")
             message[head.decode("ascii")] = re.sub(r"\r\n\s+", " ", value.decode("ascii")).strip()
         return message
 
 
-def send_share(share: int, of: int, sign: Sign | None) -> None:
+def send_share(share: int, of: int, *, keep: bool, sign: Sign | None) -> None:
     """Send to every reader of this process' share."""
     subject, html, text = map(Template, (newsletter.SUBJECT, newsletter.html(token=""), newsletter.text()))
-    with mail.get_connection() as relay:
+    with mail.get_connection() if keep else nullcontext() as relay:
         for reader in Reader.objects.extra(where=["id %% %s = %s"], params=[of, share]).iterator():
             token = base64.urlsafe_b64encode(hmac.digest(_KEY, str(reader.pk).encode(), hashlib.sha256)[:18]).decode()
             unsubscribe = f"{_SITE}/u/{token}"
@@ -73,7 +76,7 @@ def _track(html: str, token: str) -> str:
 
 
 def make_signer(file: str) -> Sign:
-    import dkim  # noqa: PLC0415 (only in the benches' own environment)
+    import dkim  # noqa: PLC0415 (slow to import, and mostly not wanted)
 
     key = Path(file).read_bytes()
     fields = [b"from", b"to", b"subject", b"date", b"message-id", b"list-unsubscribe", b"list-unsubscribe-post"]
@@ -86,6 +89,6 @@ def make_signer(file: str) -> Sign:
 
 
 if __name__ == "__main__":
-    signer = make_signer(sys.argv[3]) if len(sys.argv) > 3 else None
+    signer = make_signer(sys.argv[4]) if len(sys.argv) > 4 else None
     connection.ensure_connection()
-    work_on_signal(lambda: send_share(int(sys.argv[1]), int(sys.argv[2]), signer))
+    work_on_signal(lambda: send_share(int(sys.argv[1]), int(sys.argv[2]), keep=sys.argv[3] == "kept", sign=signer))
