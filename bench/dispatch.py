@@ -193,7 +193,7 @@ def profile(plan: Plan, file: str) -> None:
 
 
 def read_plan(given: argparse.Namespace, *, postgresql: str) -> Plan:
-    engines = given.engines or ["sqlite", *(["postgresql"] if postgresql else [])]
+    engines = given.engines or ["sqlite", *(["postgresql"] if postgresql and not given.quick else [])]
     parts = frozenset(given.parts or ["source", "peers", "dkim", "latency"])
     if given.quick:
         return Plan(given.messages or 4000, given.rounds or 1, (PROCESSES,), tuple(engines), parts)
@@ -202,13 +202,14 @@ def read_plan(given: argparse.Namespace, *, postgresql: str) -> Plan:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="A look, in a minute: small numbers, one round.")
+    parser.add_argument("--quick", action="store_true", help="A look, in a minute: small numbers, one round, SQLite.")
     parser.add_argument("--messages", type=int, help="Mails of one run (40000; quick: 4000).")
     parser.add_argument("--rounds", type=int, help="Turns each way takes (3; quick: 1).")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, PROCESSES], help="Worker processes to try (1 2).")
     parser.add_argument("--engines", nargs="+", choices=["sqlite", "postgresql"])
     parser.add_argument("--parts", nargs="*", choices=["source", "peers", "dkim", "latency"], help="All unless named.")
     parser.add_argument("--profile", metavar="FILE", help="Profile one worker process into FILE instead.")
+    parser.add_argument("--patience", type=int, default=0, help="Times a turn is taken again when others disturbed it.")
     given = parser.parse_args()
     postgresql = installation.postgresql_version()
     print(machine.describe(postgresql=postgresql))
@@ -219,7 +220,7 @@ def main() -> None:
     contest = Contest("mails/s")
     with ExitStack() as stack:
         enter(contest, stack, plan)
-        contest.run(plan.rounds)
+        contest.run(plan.rounds, patience=given.patience)
     contest.show_medians()
     print("\n" + "\n".join(ratios(contest, plan.engines)))
 

@@ -34,9 +34,10 @@ def measure(place: Installation, way: str, *, rows: int) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipients", type=int, help="Rows of one run (1000000; quick: 100000).")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="Turns each way takes (3; quick: 1).")
     parser.add_argument("--engines", nargs="+", choices=["sqlite", "postgresql"])
     parser.add_argument("--quick", action="store_true", help="A look, in a minute.")
+    parser.add_argument("--patience", type=int, default=0, help="Times a turn is taken again when others disturbed it.")
     given = parser.parse_args()
     postgresql = installation.postgresql_version()
     print(machine.describe(postgresql=postgresql))
@@ -49,7 +50,7 @@ def main() -> None:
             run_module("bench.lab.scene", "fill", "--bare", "--contacts", str(recipients), env=place.environment)
             for way, rows in (("ours", recipients), ("bare", recipients), ("orm", recipients // ORM_SHARE)):
                 contest.ways[f"{way} {engine}"] = partial(measure, place, way, rows=rows)
-        contest.run(given.rounds)
+        contest.run(given.rounds or (1 if given.quick else 3), patience=given.patience)
     contest.show_medians()
     print()
     for engine in engines:

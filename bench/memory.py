@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, help="Recipients of the large campaign.")
     parser.add_argument("--rounds", type=int, default=1, help="Memory hardly varies: once unless asked.")
     parser.add_argument("--engines", nargs="+", choices=["sqlite", "postgresql"])
+    parser.add_argument("--patience", type=int, default=0, help="Times a turn is taken again when others disturbed it.")
     given = parser.parse_args()
     postgresql = installation.postgresql_version()
     print(machine.describe(postgresql=postgresql))
@@ -51,7 +52,7 @@ def main() -> None:
     for engine in engines:
         contest.ways[f"{SMALL} on {engine}"] = partial(measure, engine, recipients=SMALL)
         contest.ways[f"{large} on {engine}"] = partial(measure, engine, recipients=large)
-    contest.run(given.rounds)
+    contest.run(given.rounds, patience=given.patience)
     contest.show_medians()
     print()
     for engine in engines:

@@ -15,15 +15,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "var" / "bench"  # what bench/setup installs
 TICKS = os.sysconf("SC_CLK_TCK")
+CORES = len(os.sched_getaffinity(0))
 
 
 def describe(*, postgresql: str = "") -> str:
     """Machine and versions in a few lines, for the top of every bench."""
-    cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     packages = " ".join(f"{name} {metadata.version(name)}" for name in ("django", "cryptography", "psycopg"))
     lines = [
-        f"machine: {cores} cores of {_processor()}, {memory:.0f} GB, Linux {platform.release()}",
+        f"machine: {CORES} cores of {_processor()}, {memory:.0f} GB, Linux {platform.release()}",
         f"versions: Sealpost {_commit()}, Python {platform.python_version()}, {packages}, "
         f"SQLite {sqlite3.sqlite_version}" + (f", {postgresql}" if postgresql else ""),
         f"run: {Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".rstrip(),
@@ -71,5 +71,26 @@ def await_quiet(*, seconds: float = 8.0) -> None:
     while time.monotonic() < until:
         busy = cpu_of_machine()
         time.sleep(0.3)
-        if cpu_of_machine() - busy < 0.3 * 0.15 * len(os.sched_getaffinity(0)):
+        if cpu_of_machine() - busy < 0.3 * 0.15 * CORES:
             return
+
+
+def cpu_of_others() -> float:
+    """Processor seconds of the machine that neither this bench nor a database server has used."""
+    times = os.times()
+    ours = times.user + times.system + times.children_user + times.children_system
+    parents, used = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, rest = (folder / "stat").read_text("ascii", "replace").partition("(")[2].rpartition(")")
+        except OSError:
+            continue
+        fields = rest.split()
+        pid, seconds = int(folder.name), sum(map(int, fields[11:15])) / TICKS
+        parents[pid], used[pid] = int(fields[1]), seconds
+        if name in {"postgres", "redis-server"}:
+            ours += seconds
+    below = {os.getpid()}
+    while grown := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= grown
+    return cpu_of_machine() - ours - sum(used[pid] for pid in below - {os.getpid()})
