@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from bench.lab import machine
 
-
 _DISTURBED = 0.08
 
 
