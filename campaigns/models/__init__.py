@@ -1,6 +1,7 @@
 """Tables: fields, constraints, querysets. Nothing here sends, enqueues or calls out."""
 
 from campaigns.models.accounts import Account, BaaStatus, Membership, Role
+from campaigns.models.api import ApiKey, RequestKey, UploadedContent
 from campaigns.models.audiences import ConsentKind, Contact, ContactList, Subscription, SubscriptionState
 from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, Purpose, WindowZone
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
@@ -8,16 +9,16 @@ from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
 from campaigns.models.messages import Message, MessageState
-from campaigns.models.submissions import Door, Lane, Submission, SubmissionState
+from campaigns.models.submissions import API_DOORS, Door, Lane, Submission, SubmissionState
 from campaigns.models.suppressions import Suppression, SuppressionReason, SuppressionScope
 from campaigns.models.templates import EmailTemplate, SourceKind, TemplateVersion
 from campaigns.models.transports import SandboxMail, Transport
 
 __all__ = [
-    "Account", "BaaStatus", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact", "ContactList",
+    "API_DOORS", "Account", "ApiKey", "BaaStatus", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact", "ContactList",
     "DayCount", "DkimKey", "DnsFinding", "Domain", "DomainLimit", "Door", "EmailTemplate", "Event", "EventKind", "ImportJob", "ImportRowError",
-    "ImportSeen", "ImportState", "Lane", "Membership", "Message", "MessageState", "Purpose", "Role", "SandboxMail",
+    "ImportSeen", "ImportState", "Lane", "Membership", "Message", "MessageState", "Purpose", "RequestKey", "Role", "SandboxMail",
     "Sender",
     "SourceKind", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
-    "SuppressionReason", "SuppressionScope", "TemplateVersion", "TokenBucket", "Transport", "WindowZone",
+    "SuppressionReason", "SuppressionScope", "TemplateVersion", "TokenBucket", "Transport", "UploadedContent", "WindowZone",
 ]  # fmt: skip

@@ -22,6 +22,10 @@ class Transport(Public, Stamped):
     failures = models.PositiveIntegerField(default=0, editable=False)
     broken_until = models.DateTimeField(null=True, editable=False)
     broken_because = models.CharField(max_length=200, blank=True, default="", editable=False)
+    # Mails of API requests leave in one stream: a worker promises to look for new ones until `streaming_until`, and a bell
+    # that was rung at `rung_at` is still unheard unless that is empty.
+    streaming_until = models.DateTimeField(null=True, editable=False)
+    rung_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["name"]
