@@ -170,7 +170,7 @@ SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000 if _HTTPS else 0, low
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SECURE_SSL_REDIRECT = env.boolean("SSL_REDIRECT", _HTTPS)
 # One-click POSTs and providers' reports are answered where they arrive, even behind a proxy that forgot the header.
-SECURE_REDIRECT_EXEMPT = [r"^u/", r"^callbacks/"]
+SECURE_REDIRECT_EXEMPT = [r"^u/", r"^callbacks/", r"^email/"]
 BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -192,7 +192,10 @@ CONTENT_SECURITY_POLICY = {
 
 # --- Uploads ------------------------------------------------------------------------------------
 MEDIA_ROOT = VAR_DIR / "media"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
+# A mail of the greatest size as base64 in JSON; what is larger is a 413 before it is read.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+# A thousand recipients in a form, and everything else it may say.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_100
 FILE_UPLOAD_TEMP_DIR = None
 FILE_UPLOAD_PERMISSIONS = 0o600
 

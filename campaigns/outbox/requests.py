@@ -1,0 +1,271 @@
+"""Accepting mail of programs: the one way in behind the HTTP and the SMTP API.
+
+Everything here is durable when the function returns, or nothing is. Whether a mail may leave is not asked yet: the gate
+decides at hand-over, as for every mail, and what it refuses is told in reports.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from campaigns import tokens
+from campaigns.addresses import Address
+from campaigns.content.letter import Attachment
+from campaigns.errors import CampaignError
+from campaigns.models import (
+    Account,
+    Door,
+    Lane,
+    Message,
+    Purpose,
+    RequestKey,
+    Submission,
+    SubmissionState,
+    TemplateVersion,
+    Transport,
+)
+from campaigns.models import Domain as SendingDomain
+from campaigns.outbox import stream
+from campaigns.outbox.payload import Heading, Payload, Personal, seal_payload, seal_personal
+from campaigns.outbox.windows import SendWindow
+from compliance import vault
+
+MOST_RECIPIENTS = 1000
+LONGEST_VALIDITY = timedelta(hours=48)
+KEYS_KEPT = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Addressee:
+    """One address of a group: its name and values, and the id the caller gave the mail to it."""
+
+    address: Address
+    name: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    client_id: str = ""
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        return self.name, self.address.mailbox
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Group:
+    """Recipients that belong together. With `together` everybody in `to` sees the others, else only themselves."""
+
+    to: tuple[Addressee, ...]
+    cc: tuple[Addressee, ...] = ()
+    bcc: tuple[Addressee, ...] = ()
+    reply_to: str = ""
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EmailRequest:
+    """One mail to one or more groups. `payload.headings` is filled in here; with `content` the texts are a version's."""
+
+    groups: tuple[Group, ...]
+    payload: Payload
+    sender_domain: str
+    content: TemplateVersion | None = None
+    valid_for: timedelta = LONGEST_VALIDITY
+    window: SendWindow | None = None
+    pool: str = ""
+    campaign_reference: str = ""
+    entity_id: str = ""
+    application_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Batch:
+    """What one call brings: mails that share a bulk id and a time. `keys` is what a repetition is recognised by."""
+
+    account: Account
+    door: Door
+    purpose: Purpose
+    requests: tuple[EmailRequest, ...]
+    send_at: datetime
+    bulk_id: str = ""
+    lane: Lane = Lane.STANDARD
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Accepted:
+    """One mail taken: to whom, and the id the caller knows it by."""
+
+    address: Address
+    message_id: str
+
+
+def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
+    """Store every mail of a batch, queued, in one transaction; the way out is told after the commit.
+
+    With `together` one mail stands for the whole `to`, as Infobip has it. Raises CampaignError `request.no-transport`,
+    `request.no-recipients`, `request.too-many-recipients` or `request.too-large`.
+    """
+    _check_size(batch)
+    transports = {pool: _find_transport(batch.account, pool) for pool in {request.pool for request in batch.requests}}
+    domains = _find_domains(batch)
+    accepted: list[Accepted] = []
+    with transaction.atomic():
+        for request in batch.requests:
+            transport = transports[request.pool]
+            submission = _make_submission(
+                batch, request, transport=transport, domain=domains.get(request.sender_domain)
+            )
+            submission.save(force_insert=True)
+            messages, answers = _make_messages(submission, request, batch=batch)
+            Message.objects.bulk_create(messages, batch_size=500)
+            accepted += answers
+        for transport in transports.values():
+            stream.ring(transport, at=batch.send_at, now=now)
+    return accepted
+
+
+def _check_size(batch: Batch) -> None:
+    count = sum(
+        len(group.to) + len(group.cc) + len(group.bcc) for request in batch.requests for group in request.groups
+    )
+    if not count:
+        raise CampaignError("request.no-recipients", "There is nobody to send to.", action="Name a recipient.")
+    if count > MOST_RECIPIENTS:
+        raise CampaignError(
+            "request.too-many-recipients",
+            f"One request has at most {MOST_RECIPIENTS} recipients, counted over to, cc and bcc.",
+            action="Send the others with another request.",
+        )
+    for request in batch.requests:
+        files = sum(len(entry.data) for entry in request.payload.attachments) + len(request.payload.raw)
+        # Base64 makes 4 of 3 and adds line ends: the limit is on the mail as it leaves (evil input 16).
+        if files * 1.37 > settings.MAX_MESSAGE_BYTES and not request.payload.raw:
+            raise _too_large()
+        if len(request.payload.raw) > settings.MAX_MESSAGE_BYTES:
+            raise _too_large()
+
+
+def _too_large() -> CampaignError:
+    megabytes = settings.MAX_MESSAGE_BYTES // (1024 * 1024)
+    return CampaignError(
+        "request.too-large",
+        f"A mail has at most {megabytes} MB with its attachments.",
+        action="Attach less.",
+        status=413,
+    )
+
+
+def _find_transport(account: Account, pool: str) -> Transport:
+    transport = account.transports.filter(is_default=True).first()
+    if transport is None:
+        raise CampaignError(
+            "request.no-transport",
+            "This account has no way to send.",
+            action="Choose a default way to send in the admin.",
+            status=503,
+        )
+    return transport
+
+
+def _find_domains(batch: Batch) -> dict[str, SendingDomain]:
+    names = {request.sender_domain for request in batch.requests}
+    return {domain.name: domain for domain in SendingDomain.objects.filter(account=batch.account, name__in=names)}
+
+
+def _make_submission(
+    batch: Batch, request: EmailRequest, *, transport: Transport, domain: SendingDomain | None
+) -> Submission:
+    count = sum(len(group.to) + len(group.cc) + len(group.bcc) for group in request.groups)
+    submission = Submission(
+        account=batch.account,
+        door=batch.door,
+        lane=batch.lane,
+        purpose=batch.purpose,
+        state=SubmissionState.OPEN,
+        content=request.content,
+        domain=domain,
+        transport=transport,
+        options={"window": request.window.as_option()} if request.window else {},
+        send_at=batch.send_at,
+        valid_until=batch.send_at + min(request.valid_for, LONGEST_VALIDITY),
+        planned=count,
+        bulk_id=batch.bulk_id,
+        campaign_reference=request.campaign_reference,
+        entity_id=request.entity_id,
+        application_id=request.application_id,
+    )
+    headings = tuple(_heading(group) for group in request.groups)
+    submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
+    return submission
+
+
+def _heading(group: Group) -> Heading:
+    alone = not group.together and len(group.to) > 1
+    return Heading(
+        to=None if alone else tuple(entry.shown for entry in group.to),
+        cc=tuple(entry.shown for entry in group.cc),
+        reply_to=group.reply_to,
+    )
+
+
+def _make_messages(
+    submission: Submission, request: EmailRequest, *, batch: Batch
+) -> tuple[list[Message], list[Accepted]]:
+    """The messages of a request in the order of its recipients, and what the caller is told of them."""
+    messages: dict[str, Message] = {}
+    answers: list[Accepted] = []
+    for number, group in enumerate(request.groups):
+        told: str | None = None
+        for part, entry in _parts(group):
+            key = tokens.address_key(entry.address, account=batch.account.public_id)
+            if key in messages:
+                # Nobody gets one mail twice: whoever is named twice has it by the first name.
+                answers.append(Accepted(entry.address, _told_id(messages[key])))
+                continue
+            shared = told if group.together and part == "to" and told is not None else ""
+            message = _make_message(submission, entry, key=key, heading=number, part=part, client_id=shared)
+            messages[key] = message
+            if not shared:
+                answers.append(Accepted(entry.address, _told_id(message)))
+            if part == "to" and told is None:
+                told = _told_id(message)
+    return list(messages.values()), answers
+
+
+def _parts(group: Group) -> list[tuple[str, Addressee]]:
+    return [
+        *(("to", entry) for entry in group.to),
+        *(("cc", entry) for entry in group.cc),
+        *(("bcc", entry) for entry in group.bcc),
+    ]
+
+
+def _told_id(message: Message) -> str:
+    return message.client_id or str(message.public_id)
+
+
+def _make_message(
+    submission: Submission, entry: Addressee, *, key: str, heading: int, part: str, client_id: str
+) -> Message:
+    public_id = uuid4()
+    personal = Personal(heading, part, entry.name, dict(entry.values))
+    return Message(
+        public_id=public_id,
+        submission=submission,
+        recipient=entry.address.normalized,
+        recipient_domain=entry.address.domain,
+        address_key=key,
+        placeholders_sealed=seal_personal(submission, personal, message_id=str(public_id)),
+        next_attempt_at=submission.send_at,
+        stream=submission.transport_id,
+        client_id=client_id or entry.client_id,
+        awaits_report=True,
+    )
