@@ -32,7 +32,7 @@ from campaigns.models import (
 )
 from campaigns.models import Domain as SendingDomain
 from campaigns.outbox import facts, stream
-from campaigns.outbox.payload import Heading, Payload, Personal, seal_payload, seal_personal
+from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
 from campaigns.outbox.windows import WeekWindow
 from compliance import gate
 from compliance.facts import AttachmentFacts
@@ -74,6 +74,7 @@ class EmailRequest:
     groups: tuple[Group, ...]
     payload: Payload
     sender_domain: str
+    webhook: Webhook = Webhook()
     content: TemplateVersion | None = None
     valid_for: timedelta = LONGEST_VALIDITY
     week: WeekWindow | None = None
@@ -221,12 +222,14 @@ def _make_submission(
         send_at=batch.send_at,
         valid_until=batch.send_at + min(request.valid_for, LONGEST_VALIDITY),
         planned=count,
+        from_address=request.payload.from_mailbox,
         bulk_id=batch.bulk_id,
         campaign_reference=request.campaign_reference,
         entity_id=request.entity_id,
         application_id=request.application_id,
     )
     headings = tuple(_heading(group) for group in request.groups)
+    submission.webhook_sealed = seal_webhook(submission, request.webhook)
     submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
     return submission
 
