@@ -74,7 +74,7 @@ class EmailRequest:
     groups: tuple[Group, ...]
     payload: Payload
     sender_domain: str
-    webhook: Webhook = Webhook()
+    webhook: Webhook = field(default_factory=Webhook)
     content: TemplateVersion | None = None
     valid_for: timedelta = LONGEST_VALIDITY
     week: WeekWindow | None = None
