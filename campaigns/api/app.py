@@ -29,7 +29,7 @@ def make_api() -> NinjaAPI:
     )
     register_translators(api)
     for router in (sending.router, following.router, bulks.router):
-        api.add_router("/email", router)
+        api.add_router("", router)
     return api
 
 
@@ -40,4 +40,4 @@ def answer_nothing(request: HttpRequest) -> HttpResponse:
 
 
 api = make_api()
-urlpatterns: list[URLPattern | URLResolver] = [path("", api.urls), re_path(r"^email/", answer_nothing)]
+urlpatterns: list[URLPattern | URLResolver] = [path("email/", api.urls), re_path(r"^email/", answer_nothing)]
