@@ -91,6 +91,23 @@ def parse(text: str) -> Address:
     return Address(found.normalized, found.local_part, found.ascii_domain)
 
 
+def parse_named(text: str) -> tuple[str, Address]:
+    """(display name or "", address) of `Name <address>` or an address alone; raises AddressError.
+
+    A name that would break a header, or pass for an address, is refused (evil input 11).
+    """
+    text = text.strip()
+    if not text.endswith(">"):
+        return "", parse(text)
+    name, _, mailbox = text[:-1].rpartition("<")
+    name = name.strip()
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        name = re.sub(r"\\(.)", r"\1", name[1:-1]).strip()
+    if not name.isprintable() or any(c in unicodedata.normalize("NFKC", name) for c in "@<>"):
+        raise AddressError("address.name-invalid", "The name before this address is not valid.", action="Correct it.")
+    return unicodedata.normalize("NFC", name), parse(mailbox)
+
+
 def ascii_domain(name: str) -> str:
     """A domain name as lower-case A-labels (IDNA2008, UTS 46 non-transitional); raises AddressError."""
     return _domain(name.strip().removesuffix("."))[1]
