@@ -91,21 +91,28 @@ def parse(text: str) -> Address:
     return Address(found.normalized, found.local_part, found.ascii_domain)
 
 
-def parse_named(text: str) -> tuple[str, Address]:
-    """(display name or "", address) of `Name <address>` or an address alone; raises AddressError.
+_NAMED = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LONGEST_NAME = 300
 
-    A name that would break a header, or pass for an address, is refused (evil input 11).
+
+def read_mailbox(text: str) -> tuple[str, Address]:
+    """The display name, "" for none, and the address of `addr` or `Name <addr>`; raises AddressError.
+
+    Codes: `address.invalid`, and `address.name-unsafe` for a name with control characters or more than 300 characters.
     """
-    text = text.strip()
-    if not text.endswith(">"):
+    found = _NAMED.fullmatch(text.strip(_BLANKS))
+    if found is None:
         return "", parse(text)
-    name, _, mailbox = text[:-1].rpartition("<")
-    name = name.strip()
-    if len(name) > 1 and name[0] == name[-1] == '"':
-        name = re.sub(r"\\(.)", r"\1", name[1:-1]).strip()
-    if not name.isprintable() or any(c in unicodedata.normalize("NFKC", name) for c in "@<>"):
-        raise AddressError("address.name-invalid", "The name before this address is not valid.", action="Correct it.")
-    return unicodedata.normalize("NFC", name), parse(mailbox)
+    name = found[1].strip(_BLANKS)
+    if _QUOTED.fullmatch(name):
+        name = re.sub(r"\\(.)", r"\1", name[1:-1])
+    # Cc holds line ends and NUL, Zl and Zp the line ends of Unicode, Cf what hides or turns text (evil inputs 9, 10).
+    if len(name) > _LONGEST_NAME or any(unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} for c in name):
+        raise AddressError(
+            "address.name-unsafe", "This display name cannot stand in a header.", action="Use plain text of one line."
+        )
+    return name, parse(found[2])
 
 
 def ascii_domain(name: str) -> str:

@@ -183,7 +183,7 @@ def _check_name(name: str) -> str:
 
 def _check_sender(text: str) -> str:
     try:
-        name, address = addresses.parse_named(text) if text else ("", None)
+        name, address = addresses.read_mailbox(text) if text else ("", None)
     except AddressError:
         name, address = "", None
     if (text and address is None) or len(name) > _NAME_LENGTH:
