@@ -110,7 +110,7 @@ def refusal(access: Callable[[Account, Any], Any], account: Account, public_id: 
 
 def test_every_access_function_is_tested_here() -> None:
     there = {name for name in dir(tenancy) if name.startswith("access_")}
-    assert there == {access.__name__ for access in (*ACCESS, *NUMBERED)} | {"access_account"}
+    assert there == {access.__name__ for access in (*ACCESS, *NUMBERED)} | {"access_account", "access_domain_by_name"}
 
 
 @every_access
@@ -154,6 +154,22 @@ def test_a_number_of_a_stranger_and_one_nobody_has_are_answered_alike(access: An
     stranger = factories.make_account()
     theirs = refusal(access, stranger, number_of(thing.public_id))
     assert {refusal(access, stranger, number) for number in (0, -1, 7, 2**53, 2**63, 10**40)} == {theirs}
+
+
+@pytest.mark.parametrize("name", ["faß.example", "FASS.example", "xn--fa-hia.example", " faß.example. "])
+def test_a_domain_is_found_by_every_form_of_its_own_name(name: str) -> None:
+    domain = factories.make_domain(factories.make_account(), name="xn--fa-hia.example")
+    if name.startswith("FASS"):
+        refusal(tenancy.access_domain_by_name, domain.account, name)
+    else:
+        assert tenancy.access_domain_by_name(domain.account, name) == domain
+
+
+def test_a_name_of_a_strangers_domain_and_one_nobody_has_are_answered_alike() -> None:
+    domain = make_domain(factories.make_account())
+    stranger = factories.make_account()
+    theirs = refusal(tenancy.access_domain_by_name, stranger, domain.name)
+    assert {refusal(tenancy.access_domain_by_name, stranger, name) for name in ("a.example", *MALFORMED)} == {theirs}
 
 
 def test_a_template_a_program_deleted_is_not_there_by_number() -> None:

@@ -12,7 +12,8 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model, Q, QuerySet
 
-from campaigns.errors import NotFound
+from campaigns.addresses import ascii_domain
+from campaigns.errors import AddressError, NotFound
 from campaigns.models import (
     Account,
     ApiKey,
@@ -109,6 +110,14 @@ def access_contact(account: Account, public_id: str | UUID) -> Contact:
 def access_domain(account: Account, public_id: str | UUID) -> Domain:
     """The account's sending domain; raises NotFound."""
     return _access(Domain.objects.filter(account=account), "domain", public_id)
+
+
+def access_domain_by_name(account: Account, name: str) -> Domain:
+    """The account's sending domain by its name in any form; raises NotFound."""
+    try:
+        return find_domain(account, ascii_domain(name))
+    except AddressError:
+        raise NotFound("domain") from None
 
 
 def access_domain_by_number(account: Account, number: int) -> Domain:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
 from itertools import count
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError, Sum
+from django.db.models import Max, ProtectedError, QuerySet, Sum
 
 from campaigns import addresses, filetypes
 from campaigns.content.compile import compile_version
@@ -106,6 +107,32 @@ def remove_attachment(template: EmailTemplate, *, attachment: TemplateAttachment
 def open_attachments(template: EmailTemplate) -> tuple[Attachment, ...]:
     """The template's files; raises CampaignError `content.gone` when one does not open."""
     return tuple(_open_file(kept) for kept in template.attachments.select_related("template__account"))
+
+
+def list_templates(account: Account) -> QuerySet[EmailTemplate]:
+    """The account's templates a program may see, in the order they were made."""
+    rows = account.templates.filter(deleted_at=None).order_by("pk")
+    return rows.annotate(version_at=Max("versions__created_at"))
+
+
+def changed_at(template: EmailTemplate) -> datetime:
+    """When a program or a person changed it last."""
+    latest = template.latest if not hasattr(template, "version_at") else None
+    version_at = latest.created_at if latest else getattr(template, "version_at", None)
+    return max(template.changed_at, version_at) if version_at else template.changed_at
+
+
+def preview_template(template: EmailTemplate, *, values: Mapping[str, Any]) -> str:
+    """The latest version's HTML for these values; what has none shows its sample or its name.
+
+    Raises RenderError, TemplateError, or NotFound for a template nobody has written yet.
+    """
+    if (version := template.latest) is None:
+        raise NotFound("template")
+    account = template.account
+    own = {"account_name": account.name, "postal_address": account.postal_address}
+    shown = compile_version(version).preview({**{name: text for name, text in own.items() if text}, **values})
+    return shown.html or f"<html><body><pre>{escape(shown.text, quote=False)}</pre></body></html>"
 
 
 def is_editable(version: TemplateVersion) -> bool:
