@@ -57,5 +57,5 @@ def check_lane(credential: Credential) -> None:
         )
 
 
-SEND = Allow("send", *_SENDING)
+SEND = Allow("messages.send", *_SENDING)
 """For every operation that sends."""
