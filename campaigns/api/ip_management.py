@@ -19,6 +19,7 @@ from campaigns.api.pool_shapes import (
     find_pool,
     missing,
     show_ip,
+    show_ip_with_pools,
     show_pool,
     show_pool_with_ips,
 )
@@ -57,25 +58,25 @@ class PageOfPools(PageOfIps):
 
 
 class IpsPageOut(Wire):
-    results: list[IpOut]
+    results: list[IpWithPoolsOut]
     paging: Paging
 
 
 class PoolsPageOut(Wire):
-    results: list[PoolOut]
+    results: list[PoolWithIpsOut]
     paging: Paging
 
 
 @router.get(
     "/1/ip-management/ips",
-    response={200: list[IpOut], **NEWER},
+    response={200: list[IpWithPoolsOut], **NEWER},
     auth=_READ_IPS,
     operation_id="get_all_ips",
     summary="List ways out",
     by_alias=True,
 )
-def list_ips(request: HttpRequest) -> list[IpOut]:
-    return [show_ip(way) for way in pools.list_ways(account_of(request))]
+def list_ips(request: HttpRequest) -> list[IpWithPoolsOut]:
+    return [show_ip_with_pools(way) for way in pools.list_ways(account_of(request))]
 
 
 @router.get(
@@ -90,7 +91,7 @@ def page_ips(request: HttpRequest, query: Query[PageOfIps]) -> IpsPageOut:
     ways = pools.list_ways(account_of(request))
     shown = ways[query.page * query.size : (query.page + 1) * query.size]
     return IpsPageOut(
-        results=[show_ip(way) for way in shown], paging=tell_page(query.page, query.size, total=ways.count())
+        results=[show_ip_with_pools(way) for way in shown], paging=tell_page(query.page, query.size, total=ways.count())
     )
 
 
@@ -117,9 +118,7 @@ def commission_ip(request: HttpRequest) -> IpOut:
     by_alias=True,
 )
 def get_ip(request: HttpRequest, ipId: str) -> IpWithPoolsOut:  # noqa: N803 - the wire's names
-    way = find_ip(account_of(request), ipId)
-    there = [show_pool(member.pool) for member in way.pool_members.select_related("pool").order_by("pk")]
-    return IpWithPoolsOut(**show_ip(way).model_dump(), pools=there)
+    return show_ip_with_pools(find_ip(account_of(request), ipId))
 
 
 @router.delete(
@@ -137,14 +136,14 @@ def decommission_ip(request: HttpRequest, ipId: str) -> Status[None]:  # noqa: N
 
 @router.get(
     "/1/ip-management/pools",
-    response={200: list[PoolOut], **NEWER},
+    response={200: list[PoolWithIpsOut], **NEWER},
     auth=_READ,
     operation_id="get_ip_pools",
     summary="List pools",
     by_alias=True,
 )
-def list_pools(request: HttpRequest, query: Query[PoolsByName]) -> list[PoolOut]:
-    return [show_pool(pool) for pool in pools.list_pools(account_of(request), name=query.name)]
+def list_pools(request: HttpRequest, query: Query[PoolsByName]) -> list[PoolWithIpsOut]:
+    return [show_pool_with_ips(pool) for pool in pools.list_pools(account_of(request), name=query.name)]
 
 
 @router.get(
@@ -159,7 +158,8 @@ def page_pools(request: HttpRequest, query: Query[PageOfPools]) -> PoolsPageOut:
     found = pools.list_pools(account_of(request), name=query.name)
     shown = found[query.page * query.size : (query.page + 1) * query.size]
     return PoolsPageOut(
-        results=[show_pool(pool) for pool in shown], paging=tell_page(query.page, query.size, total=found.count())
+        results=[show_pool_with_ips(pool) for pool in shown],
+        paging=tell_page(query.page, query.size, total=found.count()),
     )
 
 

@@ -72,6 +72,12 @@ def show_ip(way: Transport) -> IpOut:
     return IpOut(id=way.public_id.hex, ip=found[0], ip_addresses=found, name=way.name)
 
 
+def show_ip_with_pools(way: Transport) -> IpWithPoolsOut:
+    """A way out on the wire with the pools it is in."""
+    there = [show_pool(member.pool) for member in way.pool_members.all()]
+    return IpWithPoolsOut(**show_ip(way).model_dump(), pools=there)
+
+
 def show_pool(pool: TransportPool) -> PoolOut:
     """A pool on the wire."""
     return PoolOut(id=pool.public_id.hex, name=pool.name)
@@ -79,5 +85,5 @@ def show_pool(pool: TransportPool) -> PoolOut:
 
 def show_pool_with_ips(pool: TransportPool) -> PoolWithIpsOut:
     """A pool on the wire with its ways out, in the order they are used."""
-    ips = [show_ip(member.transport) for member in pools.members_of(pool)]
+    ips = [show_ip(member.transport) for member in pool.members.all()]
     return PoolWithIpsOut(id=pool.public_id.hex, name=pool.name, ips=ips)

@@ -69,24 +69,25 @@ def _first_working(found: Sequence[Transport]) -> Transport | None:
 
 
 def list_ways(account: Account) -> QuerySet[Transport]:
-    """The ways out that pools may have."""
-    return account.transports.filter(is_pooled=True).select_related("account").order_by("pk")
+    """The ways out that pools may have, each with the pools it is in."""
+    rows = account.transports.filter(is_pooled=True).select_related("account").order_by("pk")
+    return rows.prefetch_related("pool_members__pool")
 
 
 def list_pools(account: Account, *, name: str = "") -> QuerySet[TransportPool]:
-    """The account's pools, or those whose name has this in it, in any case of letters."""
-    rows = account.transport_pools.order_by("pk")
+    """The account's pools with their ways out, or those whose name has this in it, in any case of letters."""
+    rows = account.transport_pools.order_by("pk").prefetch_related("members__transport__account")
     return rows.filter(name__icontains=name) if name else rows
 
 
 def members_of(pool: TransportPool) -> QuerySet[PoolMember]:
     """The places in a pool in the order they are used, each with its way out."""
-    return pool.members.select_related("transport__account").order_by("priority", "pk")
+    return pool.members.select_related("transport__account")
 
 
 def assignments_of(domain: Domain) -> QuerySet[PoolAssignment]:
     """The pools a domain's mail leaves by, in the order they are used."""
-    return domain.pool_assignments.select_related("pool").order_by("priority", "pk")
+    return domain.pool_assignments.select_related("pool").prefetch_related("pool__members__transport__account")
 
 
 def show_addresses(way: Transport) -> list[str]:
