@@ -18,6 +18,8 @@ from campaigns.content.compile import compile_version
 from campaigns.content.draft import VersionDraft, draft_of
 from campaigns.content.infer import infer_variables
 from campaigns.content.letter import Attachment
+from campaigns.content.liquid import read_placeholders
+from campaigns.content.mjml import compile_mjml
 from campaigns.content.versions import create_version
 from campaigns.errors import AddressError, CampaignError, NotFound
 from campaigns.models import Account, EmailTemplate, SourceKind, TemplateAttachment, TemplateVersion
@@ -141,12 +143,12 @@ def is_editable(version: TemplateVersion) -> bool:
 
 
 def show_html(version: TemplateVersion) -> str:
-    """The version as HTML: its source, or what its source becomes."""
+    """The version as HTML with its placeholders: its source, or what its source becomes."""
     if is_editable(version):
         return version.source
     if version.source_kind == SourceKind.TEXT:
         return f"<html><body><pre>{escape(version.source, quote=False)}</pre></body></html>"
-    return compile_version(version).preview({}).html
+    return compile_mjml(read_placeholders(version.source))
 
 
 def _store(
