@@ -25,8 +25,8 @@ def program(clock: time_machine.Traveller) -> PatientProgram:
     return PatientProgram(clock)
 
 
-def upload(program: PatientProgram, data: bytes = b"hello", **changes: str | None) -> Any:
-    headers = {"X-Content-Id": "notes.txt", "X-Media-Type": "text/plain", **changes}
+def upload(program: PatientProgram, data: bytes = b"hello", changes: dict[str, Any] | None = None) -> Any:
+    headers = {"X-Content-Id": "notes.txt", "X-Media-Type": "text/plain", **(changes or {})}
     given = {name: value for name, value in headers.items() if value is not None} | program.headers
     return program.client.generic("POST", PATH, data, "application/octet-stream", headers=given)
 
@@ -46,7 +46,7 @@ def test_a_file_is_kept_sealed_and_opens_by_its_id(program: PatientProgram) -> N
 
 
 def test_it_is_kept_as_long_as_asked_for_then_wiped(program: PatientProgram, clock: time_machine.Traveller) -> None:
-    response = upload(program, **{"X-Validity-Period-Minutes": "10080"})
+    response = upload(program, changes={"X-Validity-Period-Minutes": "10080"})
     upload(program)
     kept = access_upload(program.account, response.json()["uploadedContentId"])
     clock.shift(timedelta(days=6))
@@ -73,7 +73,7 @@ def test_it_is_kept_as_long_as_asked_for_then_wiped(program: PatientProgram, clo
     ],
 )
 def test_a_fault_is_told_by_its_header(program: PatientProgram, changes: dict[str, str | None], fault: str) -> None:
-    assert faults(upload(program, **changes)).keys() == {fault}
+    assert faults(upload(program, changes=changes)).keys() == {fault}
     assert not UploadedContent.objects.exists()
 
 
@@ -94,7 +94,7 @@ def test_a_file_no_mail_could_carry_is_refused(program: PatientProgram, settings
 def test_an_account_cannot_fill_the_disk(program: PatientProgram, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MOST_BYTES", 9)
     assert [upload(program).status_code for _ in range(2)] == [200, 413]
-    assert upload(PatientProgram(program._clock)).status_code == 200
+    assert upload(PatientProgram(program.clock)).status_code == 200
 
 
 def test_what_was_moved_to_another_row_does_not_open(program: PatientProgram) -> None:

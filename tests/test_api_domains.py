@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from infobip_api_client import models as sdk
 from infobip_api_client.exceptions import ConflictException, NotFoundException
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django.live_server_helper import LiveServer
@@ -16,7 +15,7 @@ from campaigns.domains.creation import create_domain
 from campaigns.domains.expected import expected_records
 from campaigns.models import Domain, Submission
 from campaigns.numbers import number_of
-from tests.api_resources import PatientProgram, faults, make_sdk
+from tests.api_resources import PatientProgram, faults, official_client, refusal_of, sdk
 from tests.dns_server import DnsServer
 from tests.factories import make_account, make_domain, make_sender
 
@@ -61,7 +60,7 @@ def test_a_domain_is_added_once(program: PatientProgram) -> None:
     response = add(program)
     assert response.status_code == 409
     assert response.json()["requestError"]["serviceException"]["messageId"] == "CONFLICT"
-    assert add(PatientProgram(program._clock)).status_code == 200
+    assert add(PatientProgram(program.clock)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -154,27 +153,27 @@ def test_the_official_sdk_manages_domains(
     live_server: LiveServer, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = PatientProgram(clock)
-    api = make_sdk(live_server.url, program.secret, clock)
-    new = sdk.EmailAddDomainRequest(domain_name="news.example.org", targeted_daily_traffic=1000)
-    added = api.add_domain(email_add_domain_request=new)
-    assert (added.domain_name, added.active, len(added.dns_records)) == ("news.example.org", False, 2)
-    with pytest.raises(ConflictException) as conflict:
-        api.add_domain(email_add_domain_request=new)
-    assert conflict.value.data.request_error.service_exception.message_id == "CONFLICT"
-    assert api.get_domain_details(domain_name="news.example.org") == added
-    listed = api.get_all_domains(size=20)
-    assert (listed.paging.total_results, listed.results[1]) == (2, added)
-    changed = api.update_tracking_events(
-        domain_name="news.example.org", email_tracking_event_request=sdk.EmailTrackingEventRequest(open=False)
-    )
-    assert (changed.tracking.opens, changed.tracking.clicks) == (False, True)
-    with DnsServer() as dns:
-        for record in added.dns_records:
-            dns.publish(record.name, [record.expected_value[:200], record.expected_value[200:]])
-        monkeypatch.setattr(tasks, "make_resolver", lambda: dns.resolver)
-        api.verify_domain(domain_name="news.example.org")
-    assert api.get_domain_details(domain_name="news.example.org").active
-    api.delete_domain(domain_name="news.example.org")
-    with pytest.raises(NotFoundException) as missing:
-        api.get_domain_details(domain_name="news.example.org")
-    assert missing.value.data.request_error.service_exception.message_id == "NOT_FOUND"
+    with official_client(live_server.url, program) as api:
+        new = sdk.EmailAddDomainRequest(domain_name="news.example.org", targeted_daily_traffic=1000)
+        added = api.add_domain(email_add_domain_request=new)
+        assert (added.domain_name, added.active, len(added.dns_records)) == ("news.example.org", False, 2)
+        with pytest.raises(ConflictException) as conflict:
+            api.add_domain(email_add_domain_request=new)
+        assert refusal_of(conflict).request_error.service_exception.message_id == "CONFLICT"
+        assert api.get_domain_details(domain_name="news.example.org") == added
+        listed = api.get_all_domains(size=20)
+        assert (listed.paging.total_results, listed.results[1]) == (2, added)
+        changed = api.update_tracking_events(
+            domain_name="news.example.org", email_tracking_event_request=sdk.EmailTrackingEventRequest(open=False)
+        )
+        assert (changed.tracking.opens, changed.tracking.clicks) == (False, True)
+        with DnsServer() as dns:
+            for record in added.dns_records:
+                dns.publish(record.name, [record.expected_value[:200], record.expected_value[200:]])
+            monkeypatch.setattr(tasks, "make_resolver", lambda: dns.resolver)
+            api.verify_domain(domain_name="news.example.org")
+        assert api.get_domain_details(domain_name="news.example.org").active
+        api.delete_domain(domain_name="news.example.org")
+        with pytest.raises(NotFoundException) as missing:
+            api.get_domain_details(domain_name="news.example.org")
+        assert refusal_of(missing).request_error.service_exception.message_id == "NOT_FOUND"

@@ -7,14 +7,13 @@ from uuid import uuid4
 
 import pytest
 import time_machine
-from infobip_api_client import models as sdk
 from infobip_api_client.exceptions import NotFoundException
 from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import Transport, TransportPool
 from campaigns.numbers import number_of
 from campaigns.outbox.transports import seal_config
-from tests.api_resources import PatientProgram, faults, make_sdk
+from tests.api_resources import PatientProgram, faults, official_client, refusal_of, sdk
 from tests.factories import make_transport
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +89,7 @@ def test_names_of_pools_are_taken_once(program: PatientProgram) -> None:
     other = make_pool(program, "Other")
     assert faults(program.post(f"{PATH}/pools", {"name": "Fast"})) == {"name": "is the name of another pool"}
     assert faults(program.put(f"{PATH}/pools/{other}", {"name": "Fast"})).keys() == {"name"}
-    make_pool(PatientProgram(program._clock))
+    make_pool(PatientProgram(program.clock))
 
 
 def test_lists_come_in_pages(program: PatientProgram) -> None:
@@ -146,7 +145,7 @@ def test_the_default_way_is_not_released(program: PatientProgram) -> None:
 
 
 def test_an_id_of_a_stranger_and_one_nobody_has_are_answered_alike(program: PatientProgram) -> None:
-    stranger = PatientProgram(program._clock)
+    stranger = PatientProgram(program.clock)
     way, pool = make_transport(program.account), make_pool(program)
     own_way, own_pool = make_transport(stranger.account).public_id.hex, make_pool(stranger)
     domain, own_domain = number_of(program.domain.public_id), number_of(stranger.domain.public_id)
@@ -197,30 +196,33 @@ def test_a_missing_thing_is_named_as_infobip_names_it(program: PatientProgram) -
 @pytest.mark.django_db(transaction=True)
 def test_the_official_sdk_manages_pools(live_server: LiveServer, clock: time_machine.Traveller) -> None:
     program = PatientProgram(clock)
-    api, domain = make_sdk(live_server.url, program.secret, clock), number_of(program.domain.public_id)
-    (ip,) = api.get_all_ips()
-    pool = api.create_ip_pool(email_ip_pool_create_api_request=sdk.EmailIpPoolCreateApiRequest(name="Fast"))
-    assert (
-        [found.id for found in api.get_ip_pools()] == [found.id for found in api.get_ip_pools(name="Fast")] == [pool.id]
-    )
-    renamed = sdk.EmailIpPoolCreateApiRequest(name="Quick")
-    assert api.update_ip_pool(pool_id=pool.id, email_ip_pool_create_api_request=renamed).name == "Quick"
-    assigned = sdk.EmailIpPoolAssignIpApiRequest(ip_id=ip.id)
-    api.assign_ip_to_pool(pool_id=pool.id, email_ip_pool_assign_ip_api_request=assigned)
-    assert [found.id for found in api.get_ip_pool(pool_id=pool.id).ips] == [ip.id]
-    assert [found.name for found in api.get_ip_details(ip_id=ip.id).pools] == ["Quick"]
-    wanted = sdk.EmailDomainIpPoolAssignApiRequest(pool_id=pool.id, priority=3)
-    api.assign_pool_to_domain(domain_id=domain, email_domain_ip_pool_assign_api_request=wanted)
-    api.update_domain_pool_priority(
-        domain_id=domain,
-        pool_id=pool.id,
-        email_domain_ip_pool_update_api_request=sdk.EmailDomainIpPoolUpdateApiRequest(priority=49),
-    )
-    (found,) = api.get_ip_domain(domain_id=domain).pools
-    assert (found.id, found.priority, [inside.id for inside in found.ips]) == (pool.id, 49, [ip.id])
-    api.remove_ip_pool_from_domain(domain_id=domain, pool_id=pool.id)
-    api.remove_ip_from_pool(pool_id=pool.id, ip_id=ip.id)
-    api.delete_ip_pool(pool_id=pool.id)
-    with pytest.raises(NotFoundException) as missing:
-        api.get_ip_pool(pool_id=pool.id)
-    assert missing.value.data.violations[0].violation == "IP pool not found"
+    domain = number_of(program.domain.public_id)
+    with official_client(live_server.url, program) as api:
+        (ip,) = api.get_all_ips()
+        pool = api.create_ip_pool(email_ip_pool_create_api_request=sdk.EmailIpPoolCreateApiRequest(name="Fast"))
+        assert (
+            [found.id for found in api.get_ip_pools()]
+            == [found.id for found in api.get_ip_pools(name="Fast")]
+            == [pool.id]
+        )
+        renamed = sdk.EmailIpPoolCreateApiRequest(name="Quick")
+        assert api.update_ip_pool(pool_id=pool.id, email_ip_pool_create_api_request=renamed).name == "Quick"
+        assigned = sdk.EmailIpPoolAssignIpApiRequest(ip_id=ip.id)
+        api.assign_ip_to_pool(pool_id=pool.id, email_ip_pool_assign_ip_api_request=assigned)
+        assert [found.id for found in api.get_ip_pool(pool_id=pool.id).ips] == [ip.id]
+        assert [found.name for found in api.get_ip_details(ip_id=ip.id).pools] == ["Quick"]
+        wanted = sdk.EmailDomainIpPoolAssignApiRequest(pool_id=pool.id, priority=3)
+        api.assign_pool_to_domain(domain_id=domain, email_domain_ip_pool_assign_api_request=wanted)
+        api.update_domain_pool_priority(
+            domain_id=domain,
+            pool_id=pool.id,
+            email_domain_ip_pool_update_api_request=sdk.EmailDomainIpPoolUpdateApiRequest(priority=49),
+        )
+        (found,) = api.get_ip_domain(domain_id=domain).pools
+        assert (found.id, found.priority, [inside.id for inside in found.ips]) == (pool.id, 49, [ip.id])
+        api.remove_ip_pool_from_domain(domain_id=domain, pool_id=pool.id)
+        api.remove_ip_from_pool(pool_id=pool.id, ip_id=ip.id)
+        api.delete_ip_pool(pool_id=pool.id)
+        with pytest.raises(NotFoundException) as missing:
+            api.get_ip_pool(pool_id=pool.id)
+        assert refusal_of(missing).violations[0].violation == "IP pool not found"

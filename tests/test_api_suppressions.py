@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from infobip_api_client import models as sdk
 from infobip_api_client.exceptions import BadRequestException
 from pytest_django.live_server_helper import LiveServer
 
@@ -15,7 +14,7 @@ from campaigns import addresses, tokens
 from campaigns.audiences import suppression
 from campaigns.models import EventKind, Suppression, SuppressionReason, SuppressionScope, Transport
 from campaigns.tracking.record import Report, record_reports
-from tests.api_resources import PatientProgram, faults, make_sdk
+from tests.api_resources import PatientProgram, faults, official_client, refusal_of, sdk
 from tests.factories import make_domain
 
 pytestmark = pytest.mark.django_db
@@ -173,7 +172,7 @@ def test_every_fault_of_a_body_is_told_by_its_path_and_nothing_is_done(program: 
 
 
 def test_a_strangers_domain_is_refused_like_one_nobody_has(program: PatientProgram) -> None:
-    stranger = PatientProgram(program._clock)
+    stranger = PatientProgram(program.clock)
     program.post(PATH, groups(program))
     for method in ("POST", "DELETE"):
         assert faults(stranger.ask(method, PATH, groups(program))) == {
@@ -216,7 +215,7 @@ def test_ten_thousand_addresses_are_added_by_one_request(program: PatientProgram
 
 def test_the_account_owns_the_suppressions_of_its_domains(program: PatientProgram) -> None:
     other = make_domain(program.account)
-    PatientProgram(program._clock)
+    PatientProgram(program.clock)
     answer = program.get(f"{PATH}/domains", size=1, page=1).json()
     assert answer["paging"] == {"page": 1, "size": 1}
     (row,) = answer["results"]
@@ -228,31 +227,34 @@ def test_the_account_owns_the_suppressions_of_its_domains(program: PatientProgra
 @pytest.mark.django_db(transaction=True)
 def test_the_official_sdk_manages_suppressions(live_server: LiveServer, clock: time_machine.Traveller) -> None:
     program = PatientProgram(clock)
-    api, name = make_sdk(live_server.url, program.secret, clock), program.domain.name
-    api.add_suppressions(
-        email_add_suppression_request=sdk.EmailAddSuppressionRequest(
-            suppressions=[
-                sdk.EmailAddSuppression(
-                    domain_name=name, email_address=["ann@x.example", "bob@x.example"], type="BOUNCE"
-                )
-            ]
+    name = program.domain.name
+    with official_client(live_server.url, program) as api:
+        api.add_suppressions(
+            email_add_suppression_request=sdk.EmailAddSuppressionRequest(
+                suppressions=[
+                    sdk.EmailAddSuppression(
+                        domain_name=name, email_address=["ann@x.example", "bob@x.example"], type="BOUNCE"
+                    )
+                ]
+            )
         )
-    )
-    found = api.get_suppressions(
-        domain_name=name, type="BOUNCE", created_date_from=datetime(2024, 1, 1, tzinfo=UTC), page=0, size=10
-    )
-    assert [(row.email_address, row.type) for row in found.results] == [
-        ("bob@x.example", "BOUNCE"),
-        ("ann@x.example", "BOUNCE"),
-    ]
-    api.delete_suppressions(
-        email_delete_suppression_request=sdk.EmailDeleteSuppressionRequest(
-            suppressions=[sdk.EmailDeleteSuppression(domain_name=name, email_address=["bob@x.example"], type="BOUNCE")]
+        found = api.get_suppressions(
+            domain_name=name, type="BOUNCE", created_date_from=datetime(2024, 1, 1, tzinfo=UTC), page=0, size=10
         )
-    )
-    assert len(api.get_suppressions(domain_name=name, type="BOUNCE").results) == 1
-    assert [row.domain_name for row in api.get_domains().results] == [name]
-    with pytest.raises(BadRequestException) as refused:
-        api.get_suppressions(domain_name="elsewhere.example", type="BOUNCE")
-    assert refused.value.data.error_code == "E400"
-    assert refused.value.data.violations[0].var_property == "domainName"
+        assert [(row.email_address, row.type) for row in found.results] == [
+            ("bob@x.example", "BOUNCE"),
+            ("ann@x.example", "BOUNCE"),
+        ]
+        api.delete_suppressions(
+            email_delete_suppression_request=sdk.EmailDeleteSuppressionRequest(
+                suppressions=[
+                    sdk.EmailDeleteSuppression(domain_name=name, email_address=["bob@x.example"], type="BOUNCE")
+                ]
+            )
+        )
+        assert len(api.get_suppressions(domain_name=name, type="BOUNCE").results) == 1
+        assert [row.domain_name for row in api.get_domains().results] == [name]
+        with pytest.raises(BadRequestException) as refused:
+            api.get_suppressions(domain_name="elsewhere.example", type="BOUNCE")
+        assert refusal_of(refused).error_code == "E400"
+        assert refusal_of(refused).violations[0].var_property == "domainName"

@@ -16,7 +16,7 @@ from campaigns.content import templates
 from campaigns.content.letter import Attachment
 from campaigns.models import EmailTemplate, TemplateAttachment
 from campaigns.numbers import number_of
-from tests.api_resources import PatientProgram, faults, make_sdk
+from tests.api_resources import PatientProgram, faults, official_client, refusal_of
 from tests.factories import make_account, make_campaign, make_template, make_version
 
 pytestmark = pytest.mark.django_db
@@ -190,7 +190,7 @@ def test_a_name_is_taken_once(program: PatientProgram) -> None:
     path, _ = make(program, name="Other")
     taken = {"name": "is the name of another template"}
     assert faults(create(program, name="Order")) == faults(program.form("PATCH", path, name="Order")) == taken
-    make(PatientProgram(program._clock), name="Order")
+    make(PatientProgram(program.clock), name="Order")
 
 
 def test_templates_come_in_pages(program: PatientProgram) -> None:
@@ -304,7 +304,7 @@ def test_a_template_has_room_for_what_a_mail_can_carry(
 def test_a_strangers_template_and_one_nobody_has_are_answered_alike(program: PatientProgram) -> None:
     path, _ = make(program, attachments=json.dumps([file()]))
     attachment = TemplateAttachment.objects.get().public_id.hex
-    stranger = PatientProgram(program._clock)
+    stranger = PatientProgram(program.clock)
     own, _ = make(stranger)
 
     def answers(path: str, attachment: str) -> list[tuple[int, bytes]]:
@@ -357,34 +357,42 @@ def test_a_room_keeps_the_order_of_files(program: PatientProgram) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_official_sdk_manages_templates(live_server: LiveServer, clock: time_machine.Traveller) -> None:
     program = PatientProgram(clock, scopes=["email:templates:manage"])
-    api = make_sdk(live_server.url, program.secret, clock)
-    made = api.create_email_template(
-        html=HTML,
-        name="Order",
-        var_from="Shop <shop@x.example>",
-        reply_to="help@x.example",
-        subject="Your order",
-        preheader="It is on its way",
-        attachments=json.dumps([file()]),
-        landing_page="1_23456",
-    )
-    assert (made.name, made.var_from, made.subject, made.html) == ("Order", "Shop <shop@x.example>", "Your order", HTML)
-    assert api.get_email_template(template_id=made.id) == made
-    page = api.get_email_templates(page=0, size=20)
-    assert (page.paging.total_results, page.results[0].id) == (1, made.id)
-    assert api.update_email_template(template_id=made.id, html=HTML, subject="Two").subject == "Two"
-    assert api.patch_email_template(template_id=made.id, html=HTML, preheader="Three").subject == "Two"
-    shown = api.generate_email_template_preview(template_id=made.id, placeholders={"order": {"number": 7}})
-    assert "Hello [first_name], your 7." in shown
-    kept = api.upload_email_template_attachment(
-        template_id=made.id, content_type="application/pdf", file_name="b.pdf", data=file()["data"]
-    )
-    assert [entry.file_name for entry in api.get_email_template_attachments(template_id=made.id)] == ["a.pdf", "b.pdf"]
-    api.delete_email_template_attachment(template_id=made.id, attachment_id=kept.id)
-    with pytest.raises(BadRequestException) as refused:
-        api.create_email_template(html="{{")
-    assert refused.value.data.violations[0].var_property == "html"
-    api.delete_email_template(template_id=made.id)
-    with pytest.raises(NotFoundException) as missing:
-        api.get_email_template(template_id=made.id)
-    assert missing.value.data.error_code == "E404"
+    with official_client(live_server.url, program) as api:
+        made = api.create_email_template(
+            html=HTML,
+            name="Order",
+            var_from="Shop <shop@x.example>",
+            reply_to="help@x.example",
+            subject="Your order",
+            preheader="It is on its way",
+            attachments=json.dumps([file()]),
+            landing_page="1_23456",
+        )
+        assert (made.name, made.var_from, made.subject, made.html) == (
+            "Order",
+            "Shop <shop@x.example>",
+            "Your order",
+            HTML,
+        )
+        assert api.get_email_template(template_id=made.id) == made
+        page = api.get_email_templates(page=0, size=20)
+        assert (page.paging.total_results, page.results[0].id) == (1, made.id)
+        assert api.update_email_template(template_id=made.id, html=HTML, subject="Two").subject == "Two"
+        assert api.patch_email_template(template_id=made.id, html=HTML, preheader="Three").subject == "Two"
+        shown = api.generate_email_template_preview(template_id=made.id, placeholders={"order": {"number": 7}})
+        assert "Hello [first_name], your 7." in shown
+        kept = api.upload_email_template_attachment(
+            template_id=made.id, content_type="application/pdf", file_name="b.pdf", data=file()["data"]
+        )
+        assert [entry.file_name for entry in api.get_email_template_attachments(template_id=made.id)] == [
+            "a.pdf",
+            "b.pdf",
+        ]
+        api.delete_email_template_attachment(template_id=made.id, attachment_id=kept.id)
+        with pytest.raises(BadRequestException) as refused:
+            api.create_email_template(html="{{")
+        assert refusal_of(refused).violations[0].var_property == "html"
+        api.delete_email_template(template_id=made.id)
+        with pytest.raises(NotFoundException) as missing:
+            api.get_email_template(template_id=made.id)
+        assert refusal_of(missing).error_code == "E404"

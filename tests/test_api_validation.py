@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from infobip_api_client import models as sdk
 from pydantic import ValidationError
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django.live_server_helper import LiveServer
@@ -17,7 +16,7 @@ from campaigns import addresses, tasks, tokens
 from campaigns.api import validation
 from campaigns.audiences import checking, suppression
 from campaigns.models import AddressCheck, AddressCheckRun, SuppressionReason, SuppressionScope
-from tests.api_resources import PatientProgram, faults, make_sdk
+from tests.api_resources import PatientProgram, faults, official_client, sdk
 from tests.dns_server import DnsServer
 from tests.factories import make_account
 
@@ -111,7 +110,7 @@ def test_an_address_that_bounced_here_is_known(program: PatientProgram) -> None:
         "risk": "HIGH",
         "detailedReasons": "known_hardbounce",
     }
-    assert check(PatientProgram(program._clock), "ann@x.example") == GOOD
+    assert check(PatientProgram(program.clock), "ann@x.example") == GOOD
 
 
 def test_a_form_will_do_and_xml_is_answered_when_asked(program: PatientProgram) -> None:
@@ -181,7 +180,7 @@ def test_results_come_in_pages_both_ways(program: PatientProgram, start: Any) ->
 def test_a_cursor_opens_for_its_own_account_only(program: PatientProgram, start: Any) -> None:
     start("a@x.example", "b@x.example")
     cursor = program.get(MANY, size=1).json()["paging"]["nextCursor"]
-    stranger = PatientProgram(program._clock)
+    stranger = PatientProgram(program.clock)
     fault = {"cursor": "must be a cursor of an earlier page"}
     assert faults(stranger.get(MANY, cursor=cursor)) == fault
     assert faults(program.get(MANY, cursor="ž7")) == faults(program.get(MANY, cursor="7")) == fault
@@ -222,7 +221,7 @@ def test_results_of_a_week_are_shown_and_those_of_a_month_kept(
 
 def test_nobody_reads_the_results_of_others(program: PatientProgram, start: Any) -> None:
     start("ann@x.example", validationRequestId="spring")
-    stranger = PatientProgram(program._clock)
+    stranger = PatientProgram(program.clock)
     for query in ({}, {"validationRequestId": "spring"}, {"destination": "ann@x.example"}):
         assert stranger.get(MANY, **query).json()["results"] == []
 
@@ -296,17 +295,23 @@ def test_the_official_sdk_validates_addresses(
     live_server: LiveServer, clock: time_machine.Traveller, dns: DnsServer
 ) -> None:
     program = PatientProgram(clock)
-    api = make_sdk(live_server.url, program.secret, clock)
-    one = api.validate_email_addresses(email_validation_request=sdk.EmailValidationRequest(to="info@gmial.com"))
-    assert (one.valid_mailbox, one.role_based, one.did_you_mean, one.risk) == ("false", True, "info@gmail.com", "HIGH")
-    started = api.request_validations(
-        email_validation_api_bulk_request=sdk.EmailValidationApiBulkRequest(
-            destinations=[sdk.EmailValidationDestination(destination="ann@x.example")], validation_request_id="spring"
+    with official_client(live_server.url, program) as api:
+        one = api.validate_email_addresses(email_validation_request=sdk.EmailValidationRequest(to="info@gmial.com"))
+        assert (one.valid_mailbox, one.role_based, one.did_you_mean, one.risk) == (
+            "false",
+            True,
+            "info@gmail.com",
+            "HIGH",
         )
-    )
-    assert started.validation_request_id == "spring"
-    # It wants true or false where the documentation has a text (infobip.md §7.4, fault 3): nobody can serve both.
-    with pytest.raises(ValidationError, match="validMailbox"):
-        api.get_validations(destination=["ann@x.example"], valid_syntax=True)
-    raw = api.get_validations_without_preload_content(destination=["ann@x.example"], valid_syntax=True)
-    assert raw.status == 200
+        started = api.request_validations(
+            email_validation_api_bulk_request=sdk.EmailValidationApiBulkRequest(
+                destinations=[sdk.EmailValidationDestination(destination="ann@x.example")],
+                validation_request_id="spring",
+            )
+        )
+        assert started.validation_request_id == "spring"
+        # It wants true or false where the documentation has a text (infobip.md §7.4, fault 3): nobody can serve both.
+        with pytest.raises(ValidationError, match="validMailbox"):
+            api.get_validations(destination=["ann@x.example"], valid_syntax=True)
+        raw = api.get_validations_without_preload_content(destination=["ann@x.example"], valid_syntax=True)
+        assert raw.status == 200
