@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -58,7 +59,10 @@ class PatientClient(ApiClient):
 
     def call_api(self, *args: Any, **kwargs: Any) -> Any:
         self._clock.shift(5)
-        return super().call_api(*args, **kwargs)
+        response: Any = super().call_api(*args, **kwargs)
+        # Read to its end it gives its connection back, also where the SDK has no use for a body.
+        response.read()
+        return response
 
 
 @contextmanager
@@ -68,7 +72,12 @@ def official_client(url: str, program: PatientProgram) -> Iterator[Any]:
     client = PatientClient(Configuration(host=url, api_key=program.secret), program.clock)
     yield EmailApi(client)
     # A connection kept alive keeps a thread of the server, and that one a connection to the database.
-    client.rest_client.pool_manager.clear()
+    pools = client.rest_client.pool_manager.pools
+    for key in pools.keys():  # noqa: SIM118 - it cannot be iterated
+        pools[key].close()
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(10)
 
 
 def refusal_of(caught: Any) -> Any:
