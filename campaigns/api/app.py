@@ -8,9 +8,11 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
 from campaigns.api import (
+    bulks,
     content,
     domain_pools,
     domains,
+    following,
     ip_management,
     sending,
     suppressions,
@@ -39,6 +41,8 @@ def make_api() -> NinjaAPI:
     register_translators(api)
     for router in (
         sending.router,
+        following.router,
+        bulks.router,
         content.router,
         domains.router,
         suppressions.router,
