@@ -10,7 +10,7 @@ from campaigns.accounts import keys, limits
 from campaigns.accounts.keys import Credential
 from campaigns.accounts.presented import find_remote
 from campaigns.errors import CampaignError
-from campaigns.models import BaaStatus, Lane
+from campaigns.models import Account, BaaStatus, Lane
 
 _SENDING = ("message:send", "email:message:send")
 
@@ -31,6 +31,12 @@ class Allow:
         keys.require_scope(credential, *self.scopes)
         limits.take_request(credential, operation=self.operation, now=now)
         return credential
+
+
+def account_of(request: HttpRequest) -> Account:
+    """The account whose program asks; for operations behind Allow."""
+    credential: Credential = request.auth  # type: ignore[attr-defined]
+    return credential.account
 
 
 def check_lane(credential: Credential) -> None:

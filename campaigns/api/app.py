@@ -7,7 +7,18 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from campaigns.api import bulks, following, sending
+from campaigns.api import (
+    bulks,
+    content,
+    domain_pools,
+    domains,
+    following,
+    ip_management,
+    sending,
+    suppressions,
+    templates,
+    validation,
+)
 from campaigns.api.envelopes import refuse
 from campaigns.api.parser import TrimmingParser
 from campaigns.api.translate import register_translators
@@ -28,7 +39,18 @@ def make_api() -> NinjaAPI:
         parser=TrimmingParser(),
     )
     register_translators(api)
-    for router in (sending.router, following.router, bulks.router):
+    for router in (
+        sending.router,
+        following.router,
+        bulks.router,
+        content.router,
+        domains.router,
+        suppressions.router,
+        ip_management.router,
+        domain_pools.router,
+        templates.router,
+        validation.router,
+    ):
         api.add_router("", router)
     return api
 
