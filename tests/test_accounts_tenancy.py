@@ -54,6 +54,7 @@ def make_domain(account: Account) -> Any:
 
 # Every access function, and how to make what it gives access to.
 ACCESS: dict[Callable[[Account, str | UUID], Any], Callable[[Account], Any]] = {
+    tenancy.access_api_key: lambda account: factories.make_api_key(account)[0],
     tenancy.access_campaign: factories.make_campaign,
     tenancy.access_contact: factories.make_contact,
     tenancy.access_domain: make_domain,

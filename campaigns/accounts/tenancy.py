@@ -15,6 +15,7 @@ from django.db.models import Model, Q, QuerySet
 from campaigns.errors import NotFound
 from campaigns.models import (
     Account,
+    ApiKey,
     Campaign,
     Contact,
     ContactList,
@@ -75,6 +76,11 @@ def find_sender(account: Account, email: str) -> Sender:
 def find_domain(account: Account, name: str) -> Domain:
     """The account's domain by its A-label name; raises NotFound."""
     return _only(Domain.objects.filter(account=account, name=name), "domain")
+
+
+def access_api_key(account: Account, public_id: str | UUID) -> ApiKey:
+    """The account's API key; raises NotFound."""
+    return _access(ApiKey.objects.filter(account=account), "api-key", public_id)
 
 
 def access_campaign(account: Account, public_id: str | UUID) -> Campaign:

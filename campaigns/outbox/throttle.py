@@ -13,9 +13,9 @@ from datetime import date, datetime
 
 from django.db import transaction
 
+from campaigns.bucket import Level, Line, Rate
 from campaigns.models import DayCount, DomainLimit, Door, Submission, TokenBucket
 from campaigns.outbox import daily
-from campaigns.outbox.bucket import Level, Line, Rate
 from campaigns.outbox.daily import DailyCap
 
 # A limit by the second evens out within a second. One by the hour may bring two minutes' worth at once: whole batches,
