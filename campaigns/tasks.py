@@ -14,7 +14,7 @@ from campaigns.audiences import importing
 from campaigns.domains.lookup import make_resolver
 from campaigns.domains.upkeep import verify_due
 from campaigns.models import ImportState
-from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery
+from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery, stream
 from campaigns.planning import fanout, sending
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,13 @@ def dispatch_submission(submission_id: int) -> None:
         jobs.ring(_DISPATCH, submission_id, times=1 if result.limited else settings.WORKERS)
 
 
+def dispatch_stream(transport_id: int) -> None:
+    """Hand over mails of API requests by one transport for the budget of a slice; rings again while more are due."""
+    recovery.settle_dead(now=timezone.now())
+    if dispatch.dispatch_stream(transport_id).more:
+        jobs.ring(stream.DISPATCH_JOB, transport_id)
+
+
 def sweep() -> None:
     """Find what a lost bell or a dead process left behind, and start what is due. Runs every minute."""
     now = timezone.now()
@@ -70,6 +77,7 @@ def sweep() -> None:
 def _recover(now: datetime) -> None:
     recovery.recover(now=now)
     control.cancel_released(now=now)
+    finish.wipe_stopped()
 
 
 def _start_campaigns(now: datetime) -> None:
@@ -87,6 +95,8 @@ def _ring_for_messages(now: datetime) -> None:
         jobs.ring(_PLAN, submission_id)
     for submission_id in waiting.to_dispatch:
         jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
+    for transport_id in stream.find_due(now=now):
+        jobs.ring(stream.DISPATCH_JOB, transport_id)
 
 
 def _finish_submissions(now: datetime) -> None:

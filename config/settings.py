@@ -123,9 +123,12 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": INSTANCE,
+        # A Redis that hangs must not hang every request with it.
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
     }
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    # Room enough that a flood of wrong keys does not push out who has to wait.
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}}
 }
 WORKERS = env.integer("WORKERS", 2, low=1, high=64)
 # Longest time a job may run; jobs budget themselves to stay well below it.

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 try:
+    from redis import Redis
+    from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
+    from redis.retry import Retry
 except ImportError:  # only installations with Redis have its library
 
     class RedisError(Exception):  # type: ignore[no-redef]
@@ -19,7 +23,17 @@ log = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 _PAUSE = 5.0  # seconds
+# A counter that takes longer costs a request more than it is worth.
+_PATIENCE = 1.0  # seconds
 _asked_again_at = 0.0
+
+
+@lru_cache(maxsize=4)
+def connect(url: str) -> Redis:
+    """The client of a Redis, with connections for all threads; it neither waits long nor tries often."""
+    return Redis.from_url(
+        url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=Retry(NoBackoff(), retries=1)
+    )
 
 
 def ask(shared: Callable[[], _Answer], *, otherwise: Callable[[], _Answer]) -> _Answer:

@@ -32,6 +32,7 @@ from campaigns.models import (
 
 _Row = TypeVar("_Row", bound=Model)
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,60}")
+_PREFIX = re.compile(r"[0-9a-f]{6,32}")
 
 
 def accounts_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Account]:
@@ -56,6 +57,14 @@ def access_account(user: AbstractBaseUser | AnonymousUser, slug_or_public_id: st
 def find_account(slug: str) -> Account:
     """The account by slug, for commands: whoever runs them owns the machine; raises NotFound."""
     return _only(Account.objects.filter(slug=slug), "account")
+
+
+def find_api_key(prefix: str) -> ApiKey:
+    """The one key of any account that begins so, 6 characters at least, for commands; raises NotFound."""
+    found = list(ApiKey.objects.filter(prefix__startswith=prefix)[:2]) if _PREFIX.fullmatch(prefix) else []
+    if len(found) != 1:
+        raise NotFound("api-key")
+    return found[0]
 
 
 def find_list(account: Account, slug: str) -> ContactList:

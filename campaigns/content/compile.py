@@ -22,7 +22,7 @@ from campaigns.content.environment import Printed, SlotNode, as_render_error, ev
 from campaigns.content.liquid import LiquidSource, evaluation_context, parse, read_placeholders
 from campaigns.content.markers import RESERVED
 from campaigns.content.merge import Merged
-from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.content.mime import NOTHING, Enclosed, MailFrame, MailRecipient
 from campaigns.content.mjml import MjmlError, compile_mjml
 from campaigns.content.problems import RenderError, TemplateError, TemplateProblem
 from campaigns.models import SourceKind, TemplateVersion
@@ -58,12 +58,22 @@ class CompiledVersion:
         self.has_unsubscribe_link = sample is not None and sample.has_unsubscribe_link
         self.has_postal_address = sample is not None and sample.has_postal_address
 
-    def mail(self, frame: MailFrame, recipient: MailRecipient, *, date: datetime) -> bytes:
+    def mail(
+        self, frame: MailFrame, recipient: MailRecipient, *, date: datetime, enclosed: Enclosed = NOTHING
+    ) -> bytes:
         """The mail as wire bytes; raises RenderError when this recipient's cannot be made."""
         skeleton, values = self._resolve(_built_ins(frame, recipient), recipient.values)
         subject, entity = skeleton.wire(values, shared=_shared(frame))
         head = mime.frame_head(frame)
+        if enclosed is not NOTHING:
+            entity = mime.multipart("mixed", [entity, *enclosed.related, *enclosed.mixed], digest=self.digest)
         return b"".join((head, mime.recipient_head(recipient, allow_utf8=frame.allow_utf8, date=date), subject, entity))
+
+    def read(self, frame: MailFrame, recipient: MailRecipient) -> tuple[str, str, str]:
+        """(subject, html, text) as people read them; raises RenderError."""
+        skeleton, values = self._resolve(_built_ins(frame, recipient), recipient.values)
+        subject, _, html, text = skeleton.read([*values])
+        return subject, html, text
 
     def merge(self, frame: MailFrame, recipient: MailRecipient) -> Merged:
         """The same mail as texts with placeholders, without headers; raises RenderError."""

@@ -26,7 +26,7 @@ from campaigns.content.environment import Printed, printed_text
 from campaigns.content.fill import lines_of, plain_template, template_of
 from campaigns.content.liquid import LiquidSource, parse, read_placeholders
 from campaigns.content.markers import MOST_SLOTS, RESERVED, mark
-from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.content.mime import NOTHING, Enclosed, MailFrame, MailRecipient
 from campaigns.content.problems import RenderError, TemplateError, TemplateProblem
 from campaigns.content.textpart import make_text
 
@@ -66,17 +66,6 @@ class LetterDraft:
             data = part.encode("utf-8", "surrogatepass")
             whole.update(len(data).to_bytes(8, "big") + data)
         return whole.hexdigest()
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Enclosed:
-    """Attachments and inline images as finished MIME parts, encoded once for all mails of a request."""
-
-    mixed: tuple[bytes, ...] = ()
-    related: tuple[bytes, ...] = ()
-
-
-NOTHING = Enclosed()
 
 
 class CompiledLetter:
@@ -137,7 +126,7 @@ class _Skeleton:
         seen = make_text(html) if html else None
         text = lines_of(texts["text"]) if texts.get("text") else seen.text if seen else "\n"
         self._text = plain_template(text)
-        self._boundary = mime.boundary_for(digest)
+        self._digest = digest
 
     def subject(self, values: Sequence[str | RenderError]) -> bytes:
         return mime.subject_header(self._subject.fill(values))
@@ -151,20 +140,16 @@ class _Skeleton:
         entity = _text_part("plain", self._text.fill(values))
         if self._html is not None:
             html = _text_part("html", self._html.fill(values))
-            html = self._multipart("related", [html, *enclosed.related], "r") if enclosed.related else html
+            html = (
+                mime.multipart("related", [html, *enclosed.related], digest=self._digest) if enclosed.related else html
+            )
             amp = [_text_part("x-amp-html", self._amp.fill(values))] if self._amp else []
-            entity = self._multipart("alternative", [entity, *amp, html], "a")
+            entity = mime.multipart("alternative", [entity, *amp, html], digest=self._digest)
         elif enclosed.related:
-            entity = self._multipart("related", [entity, *enclosed.related], "r")
-        return self._multipart("mixed", [entity, *enclosed.mixed], "m") if enclosed.mixed else entity
-
-    def _multipart(self, subtype: str, parts: Sequence[bytes], mark: str) -> bytes:
-        boundary = f"{self._boundary}{mark}"
-        line = f"\r\n--{boundary}".encode("ascii")
-        whole = [mime.multipart_head(subtype, boundary=boundary)]
-        for part in parts:
-            whole += [line, b"\r\n", part]
-        return b"".join([*whole, line, b"--\r\n"])
+            entity = mime.multipart("related", [entity, *enclosed.related], digest=self._digest)
+        if not enclosed.mixed:
+            return entity
+        return mime.multipart("mixed", [entity, *enclosed.mixed], digest=self._digest)
 
 
 def _text_part(subtype: str, text: str) -> bytes:
@@ -180,6 +165,8 @@ def _text_or_error(name: str, value: object) -> str | RenderError:
 
 def enclose(attachments: Sequence[Attachment]) -> Enclosed:
     """Attachments as MIME parts; raises RenderError for a file name no header may carry."""
+    if not attachments:
+        return NOTHING
     mixed = tuple(_encode(entry) for entry in attachments if not entry.content_id)
     return Enclosed(mixed, tuple(_encode(entry) for entry in attachments if entry.content_id))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -65,6 +65,17 @@ class MailRecipient:
     name: str = ""
     to: tuple[tuple[str, str], ...] | None = None
     cc: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Enclosed:
+    """Attachments and inline images as finished MIME parts, encoded once for all mails of a request."""
+
+    mixed: tuple[bytes, ...] = ()
+    related: tuple[bytes, ...] = ()
+
+
+NOTHING = Enclosed()
 
 
 @lru_cache(maxsize=256)
@@ -275,6 +286,16 @@ def multipart_head(subtype: str, *, boundary: str) -> bytes:
     put around one by writing it as a part.
     """
     return b'Content-Type: multipart/%b;\r\n boundary="%b"\r\n' % (subtype.encode("ascii"), boundary.encode("ascii"))
+
+
+def multipart(subtype: str, parts: Iterable[bytes], *, digest: str) -> bytes:
+    """A finished multipart entity; `digest` and subtype fix its boundary, so entities of one kind do not nest."""
+    boundary = f"{boundary_for(digest)}{subtype[0]}"
+    line = f"\r\n--{boundary}".encode("ascii")
+    whole = [multipart_head(subtype, boundary=boundary)]
+    for part in parts:
+        whole += [line, b"\r\n", part]
+    return b"".join([*whole, line, b"--\r\n"])
 
 
 def boundary_for(digest: str) -> str:

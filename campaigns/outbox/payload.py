@@ -53,8 +53,20 @@ class Masking:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class ListedFile:
+    """An attachment inside a finished mail: its name, its type by content (None: not recognised), its size in bytes."""
+
+    name: str
+    detected_type: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Payload:
-    """The content of one request. `raw` is a finished mail instead of texts; track_… None: as account and domain say."""
+    """The content of one request; track_… None: as account and domain say.
+
+    `raw` is a finished mail instead of texts, and `listed` the files in it.
+    """
 
     from_name: str
     from_mailbox: str
@@ -68,6 +80,7 @@ class Payload:
     headers: tuple[Mailbox, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     raw: bytes = b""
+    listed: tuple[ListedFile, ...] = ()
     webhook: Webhook = Webhook()
     masking: tuple[Masking, ...] = ()
     track_opens: bool | None = None
@@ -125,11 +138,13 @@ def open_payload(submission: Submission) -> Payload:
     )
     attachments = [Attachment(**entry, data=file) for entry, file in zip(kept.pop("attachments"), data, strict=False)]
     masking = [Masking(**{**entry, "skipped": tuple(entry["skipped"])}) for entry in kept.pop("masking")]
+    listed = tuple(ListedFile(**entry) for entry in kept.pop("listed"))
     return Payload(
         **{**kept, "headers": _pairs(kept["headers"]), "webhook": Webhook(**kept["webhook"])},
         headings=headings,
         attachments=tuple(attachments),
         masking=tuple(masking),
+        listed=listed,
         raw=data[-1],
     )
 

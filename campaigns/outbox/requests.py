@@ -6,21 +6,17 @@ decides at hand-over, as for every mail, and what it refuses is told in reports.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from campaigns import tokens
 from campaigns.addresses import Address
-from campaigns.content.letter import Attachment
 from campaigns.errors import CampaignError
 from campaigns.models import (
     Account,
@@ -28,7 +24,6 @@ from campaigns.models import (
     Lane,
     Message,
     Purpose,
-    RequestKey,
     Submission,
     SubmissionState,
     TemplateVersion,
@@ -37,8 +32,7 @@ from campaigns.models import (
 from campaigns.models import Domain as SendingDomain
 from campaigns.outbox import stream
 from campaigns.outbox.payload import Heading, Payload, Personal, seal_payload, seal_personal
-from campaigns.outbox.windows import SendWindow
-from compliance import vault
+from campaigns.outbox.windows import WeekWindow
 
 MOST_RECIPIENTS = 1000
 LONGEST_VALIDITY = timedelta(hours=48)
@@ -79,7 +73,7 @@ class EmailRequest:
     sender_domain: str
     content: TemplateVersion | None = None
     valid_for: timedelta = LONGEST_VALIDITY
-    window: SendWindow | None = None
+    week: WeekWindow | None = None
     pool: str = ""
     campaign_reference: str = ""
     entity_id: str = ""
@@ -193,7 +187,7 @@ def _make_submission(
         content=request.content,
         domain=domain,
         transport=transport,
-        options={"window": request.window.as_option()} if request.window else {},
+        options={"week": request.week.as_option()} if request.week else {},
         send_at=batch.send_at,
         valid_until=batch.send_at + min(request.valid_for, LONGEST_VALIDITY),
         planned=count,
