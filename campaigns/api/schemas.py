@@ -80,7 +80,9 @@ class Content(Wire):
     text: str | None = None
     html: str | None = None
     amp_html: str | None = None
-    template_id: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)] | None = None
+    template_id: (
+        Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)] | None
+    ) = None
     attachments: Annotated[list[File], Field(max_length=100)] = []
     inline_images: Annotated[list[File], Field(max_length=100)] = []
     default_placeholders: ObjectText | None = None

@@ -34,7 +34,10 @@ def answer_once(account: Account, *, keys: Sequence[str], body: bytes, make: Cal
             answer = make()
             sealed = {name: vault.seal(answer, **_context(account, name)) for name in names}
             RequestKey.objects.bulk_create(
-                [RequestKey(account=account, key=name, body_digest=digest, answer_sealed=sealed[name]) for name in names]
+                [
+                    RequestKey(account=account, key=name, body_digest=digest, answer_sealed=sealed[name])
+                    for name in names
+                ]
             )
             return answer
     except IntegrityError:

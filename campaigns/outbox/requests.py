@@ -108,17 +108,15 @@ def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
     `request.no-recipients`, `request.too-many-recipients` or `request.too-large`.
     """
     _check_size(batch)
-    transports = {pool: _find_transport(batch.account, pool) for pool in {request.pool for request in batch.requests}}
+    transports = {pool: find_transport(batch.account, pool) for pool in {request.pool for request in batch.requests}}
     domains = _find_domains(batch)
     accepted: list[Accepted] = []
     with transaction.atomic():
         for request in batch.requests:
             transport = transports[request.pool]
-            submission = _make_submission(
-                batch, request, transport=transport, domain=domains.get(request.sender_domain)
-            )
+            submission = make_submission(batch, request, transport=transport, domain=domains.get(request.sender_domain))
             submission.save(force_insert=True)
-            messages, answers = _make_messages(submission, request, batch=batch)
+            messages, answers = make_messages(submission, request, batch=batch)
             Message.objects.bulk_create(messages, batch_size=500)
             accepted += answers
         for transport in transports.values():
@@ -157,7 +155,7 @@ def _too_large() -> CampaignError:
     )
 
 
-def _find_transport(account: Account, pool: str) -> Transport:
+def find_transport(account: Account, pool: str) -> Transport:
     transport = account.transports.filter(is_default=True).first()
     if transport is None:
         raise CampaignError(
@@ -174,7 +172,7 @@ def _find_domains(batch: Batch) -> dict[str, SendingDomain]:
     return {domain.name: domain for domain in SendingDomain.objects.filter(account=batch.account, name__in=names)}
 
 
-def _make_submission(
+def make_submission(
     batch: Batch, request: EmailRequest, *, transport: Transport, domain: SendingDomain | None
 ) -> Submission:
     count = sum(len(group.to) + len(group.cc) + len(group.bcc) for group in request.groups)
@@ -210,7 +208,7 @@ def _heading(group: Group) -> Heading:
     )
 
 
-def _make_messages(
+def make_messages(
     submission: Submission, request: EmailRequest, *, batch: Batch
 ) -> tuple[list[Message], list[Accepted]]:
     """The messages of a request in the order of its recipients, and what the caller is told of them."""
