@@ -31,5 +31,5 @@ class Allow:
         return credential
 
 
-SEND = Allow("send", *_SENDING)
+SEND = Allow("messages.send", *_SENDING)
 """For every operation that sends."""

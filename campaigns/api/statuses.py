@@ -65,6 +65,7 @@ SOURCE = Status(11, "REJECTED_SOURCE", 5, "The sender is not registered")
 TRANSFORMATION = Status(88, "REJECTED_DATA_TRANSFORMATION_FAILED", 5, "The content could not be made")
 VALIDATION = Status(90, "REJECTED_VALIDATION_FAILED", 5, "The message failed validation")
 CANCELLED = Status(31, "UNDELIVERABLE_NOT_SENT", 2, "Message cancelled before it was sent")
+DESTINATION = Status(52, "REJECTED_DESTINATION", 5, "The destination is not an address")
 PLATFORM = Status(100, "UNDELIVERABLE_REJECTED_PLATFORM", 5, "Rejected by the platform")
 
 NO_ERROR = Fault(0, "NO_ERROR", 0, False, "No Error")

@@ -175,13 +175,13 @@ def _encode(entry: Attachment) -> bytes:
     kind = re.fullmatch(r"[\w!#$&.+^-]{1,63}/[\w!#$&.+^-]{1,63}", entry.media_type, re.ASCII)
     name = mime.header_text("file name", entry.name)
     plain = re.sub(r"[^\w .()-]", "_", name, flags=re.ASCII) or "file"
-    # RFC 2231 for everybody, plain ASCII for those who never learnt it (MF-10).
-    quoted = f"filename*=UTF-8''{quote(name, safe='')}" if plain != name else ""
     disposition = "inline" if entry.content_id else "attachment"
+    # RFC 2231 for everybody; those who never learnt it read the plain name beside the type (MF-10).
+    shown = f'filename="{name}"' if plain == name else f"filename*=UTF-8''{quote(name, safe='')}"
     lines = [
-        f"Content-Type: {kind[0] if kind else 'application/octet-stream'}",
+        f'Content-Type: {kind[0] if kind else "application/octet-stream"};\r\n name="{plain[:60]}"',
         "Content-Transfer-Encoding: base64",
-        f'Content-Disposition: {disposition};\r\n filename="{plain[:60]}"' + (f";\r\n {quoted}" if quoted else ""),
+        f"Content-Disposition: {disposition};\r\n {shown}",
     ]
     if entry.content_id:
         lines.append(f"Content-ID: <{quote(mime.header_text('content id', entry.content_id), safe='@!#$&+.-_~')}>")

@@ -57,8 +57,9 @@ class Message(Public):
     done_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=60, blank=True, default="")
     stream = models.BigIntegerField(null=True)
-    client_id = models.CharField(max_length=200, blank=True, default="")
-    awaits_report = models.BooleanField(default=False)
+    # Known to the database too: the fan-out of campaigns writes neither.
+    client_id = models.CharField(max_length=200, blank=True, default="", db_default="")
+    awaits_report = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["submission", "address_key"], name="message_once_per_recipient")]

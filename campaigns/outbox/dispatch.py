@@ -25,7 +25,7 @@ from campaigns.outbox.journal import Journal, Mark
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.recorder import Recorder
-from campaigns.outbox.streaming import StreamWork
+from campaigns.outbox.streaming import LINGER, StreamWork
 from campaigns.outbox.work import SubmissionWork, Work
 
 log = logging.getLogger(__name__)
@@ -70,12 +70,17 @@ def dispatch_slice(submission_id: int, *, budget: float = BUDGET, limit: int = c
     return SliceResult(run.total, more=more, limited=run.is_limited)
 
 
-def dispatch_stream(transport_id: int, *, budget: float = BUDGET, limit: int = claim.BATCH) -> SliceResult:
-    """Hand over due mails of API requests that leave by one transport, as `dispatch_slice` does."""
+def dispatch_stream(
+    transport_id: int, *, budget: float = BUDGET, limit: int = claim.BATCH, linger: timedelta = LINGER
+) -> SliceResult:
+    """Hand over due mails of API requests that leave by one transport, as `dispatch_slice` does.
+
+    With nothing to do it keeps its connections for `linger`: the next request is never far.
+    """
     transport = Transport.objects.select_related("account").filter(pk=transport_id).first()
     if transport is None:
         return SliceResult(0, more=False)
-    work = StreamWork(transport)
+    work = StreamWork(transport, linger=linger)
     run = _run(work, until=time.monotonic() + budget, limit=limit)
     # In this order: who accepts a mail now either finds that nobody is looking, or is found by the last look.
     work.end_promise()

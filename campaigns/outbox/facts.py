@@ -22,6 +22,7 @@ def submission_facts(
     has_unsubscribe_link: bool,
     has_postal_address: bool,
     attachments: tuple[AttachmentFacts, ...] = (),
+    transport_kind: str | None = None,
 ) -> SendFacts:
     """What is true for every message of the submission; the recipient's part is still unknown, so it would block."""
     domain = submission.sending_domain
@@ -30,7 +31,7 @@ def submission_facts(
         lane=submission.lane,
         purpose=submission.purpose,
         account_baa_status=submission.account.baa_status,
-        transport_kind=submission.transport.kind,
+        transport_kind=submission.transport.kind if transport_kind is None else transport_kind,
         sender_domain_verified=domain is not None and domain.is_verified,
         has_unsubscribe_link=has_unsubscribe_link,
         has_postal_address=has_postal_address and bool(submission.account.postal_address.strip()),

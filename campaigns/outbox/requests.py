@@ -15,11 +15,12 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import transaction
 
-from campaigns import tokens
+from campaigns import filetypes, tokens
 from campaigns.addresses import Address
 from campaigns.errors import CampaignError
 from campaigns.models import (
     Account,
+    BaaStatus,
     Door,
     Lane,
     Message,
@@ -30,9 +31,11 @@ from campaigns.models import (
     Transport,
 )
 from campaigns.models import Domain as SendingDomain
-from campaigns.outbox import stream
+from campaigns.outbox import facts, stream
 from campaigns.outbox.payload import Heading, Payload, Personal, seal_payload, seal_personal
 from campaigns.outbox.windows import WeekWindow
+from compliance import gate
+from compliance.facts import AttachmentFacts
 
 MOST_RECIPIENTS = 1000
 LONGEST_VALIDITY = timedelta(hours=48)
@@ -104,10 +107,9 @@ class Accepted:
 def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
     """Store every mail of a batch, queued, in one transaction; the way out is told after the commit.
 
-    With `together` one mail stands for the whole `to`, as Infobip has it. Raises CampaignError `request.no-transport`,
-    `request.no-recipients`, `request.too-many-recipients` or `request.too-large`.
+    With `together` one mail stands for the whole `to`, as Infobip has it. Ask `check_batch` first. Raises CampaignError
+    `request.no-transport`.
     """
-    _check_size(batch)
     transports = {pool: find_transport(batch.account, pool) for pool in {request.pool for request in batch.requests}}
     domains = _find_domains(batch)
     accepted: list[Accepted] = []
@@ -124,8 +126,40 @@ def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
     return accepted
 
 
-def _check_size(batch: Batch) -> None:
-    count = sum(
+def check_batch(batch: Batch, *, malformed: int = 0) -> None:
+    """What can be said at once, before anything is stored; raises CampaignError.
+
+    Codes: `request.no-recipients`, `request.too-many-recipients` (counting `malformed` ones too), `request.too-large`, and
+    those of rules about files and agreements, which no report could put right.
+    """
+    _check_size(batch, malformed=malformed)
+    for request in batch.requests:
+        if request.payload.attachments or request.payload.listed or batch.account.baa_status != BaaStatus.NONE:
+            _ask_gate(batch, request)
+
+
+def _ask_gate(batch: Batch, request: EmailRequest) -> None:
+    """Ask the gate about what is known now: files and features. The rest it is asked at hand-over."""
+    payload = request.payload
+    files = (
+        *(AttachmentFacts(file.name, file.detected_type, file.size) for file in payload.listed),
+        *(
+            AttachmentFacts(entry.name, filetypes.detect_type(entry.name, entry.data), len(entry.data))
+            for entry in payload.attachments
+        ),
+    )
+    draft = Submission(account=batch.account, door=batch.door, lane=batch.lane, purpose=batch.purpose)
+    known = facts.submission_facts(
+        draft, transport_kind="", has_unsubscribe_link=True, has_postal_address=True, attachments=files
+    )
+    for finding in gate.decide(facts.recipient_facts(known, block="", size=0)).findings:
+        if not finding.code.startswith("sender."):
+            status = 400 if finding.code.startswith("attachment.") else 403
+            raise CampaignError(finding.code, finding.text, action=finding.action, status=status)
+
+
+def _check_size(batch: Batch, *, malformed: int) -> None:
+    count = malformed + sum(
         len(group.to) + len(group.cc) + len(group.bcc) for request in batch.requests for group in request.groups
     )
     if not count:
@@ -156,6 +190,7 @@ def _too_large() -> CampaignError:
 
 
 def find_transport(account: Account, pool: str) -> Transport:
+    """The way out for mails of this pool; raises CampaignError `request.no-transport`."""
     transport = account.transports.filter(is_default=True).first()
     if transport is None:
         raise CampaignError(
@@ -175,6 +210,7 @@ def _find_domains(batch: Batch) -> dict[str, SendingDomain]:
 def make_submission(
     batch: Batch, request: EmailRequest, *, transport: Transport, domain: SendingDomain | None
 ) -> Submission:
+    """The unsaved submission of a request, its payload sealed."""
     count = sum(len(group.to) + len(group.cc) + len(group.bcc) for group in request.groups)
     submission = Submission(
         account=batch.account,

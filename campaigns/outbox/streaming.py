@@ -20,7 +20,6 @@ from campaigns.outbox.prepare import Preparer, Prepares
 from campaigns.outbox.record import Result
 from compliance import gate
 
-# With nothing to do a slice keeps its connections for a moment: the next request is never far.
 LINGER = timedelta(seconds=1.5)
 _LOOK_EVERY = timedelta(milliseconds=50)
 _PAYLOADS_AT_ONCE = 24 * 1024 * 1024  # bytes of sealed content in memory
@@ -30,14 +29,14 @@ _PREPARERS_KEPT = 64
 class StreamWork:
     """All due mails of API requests that leave by one transport."""
 
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
+    def __init__(self, transport: Transport, *, linger: timedelta = LINGER) -> None:
+        self.transport, self._linger = transport, linger
         self._shelf = _Shelf()
         self._intake: StreamIntake | None = None
 
     def open_intake(self, *, worker: str) -> StreamIntake:
         stream.promise(self.transport.pk, now=timezone.now())
-        self._intake = StreamIntake(self.transport, shelf=self._shelf, worker=worker)
+        self._intake = StreamIntake(self.transport, shelf=self._shelf, worker=worker, linger=self._linger)
         return self._intake
 
     def open_preparer(self, *, takes_content: bool) -> StreamPreparer:
@@ -115,8 +114,9 @@ class _Shelf:
 class StreamIntake:
     """Claims of one worker in a stream, as far as windows and limits let them through."""
 
-    def __init__(self, transport: Transport, *, shelf: _Shelf, worker: str) -> None:
+    def __init__(self, transport: Transport, *, shelf: _Shelf, worker: str, linger: timedelta) -> None:
         self.wait: Wait | None = None
+        self._linger = linger
         self._transport, self._shelf, self._worker = transport, shelf, worker
         self._shared = throttle.open_stream_limits(transport)
         self._by_domain: dict[int, throttle.Limits] = {}
@@ -156,7 +156,7 @@ class StreamIntake:
         self._unused = 0
 
     def _next(self, now: datetime) -> Wait | None:
-        if now - self._busy_at < LINGER:
+        if now - self._busy_at < self._linger:
             return Wait(now + _LOOK_EVERY, "")
         at = stream.next_due(self._transport.pk)
         return None if at is None or not now < at <= now + SOON else Wait(at, "")

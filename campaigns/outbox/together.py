@@ -33,7 +33,7 @@ def accept_together(batches: Sequence[Batch], *, now: datetime) -> list[list[Acc
         for batch, request, answers, submission in planned:
             rows, told = make_messages(submission, request, batch=batch)
             messages += rows
-            answers += told
+            answers.extend(told)
         Message.objects.bulk_create(messages, batch_size=500)
         earliest: dict[Transport, datetime] = {}
         for *_, submission in planned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 from django.utils import timezone
 
@@ -25,7 +26,9 @@ def work_once() -> tuple[bool, int]:
     for submission_id in waiting.to_plan:
         fanout.plan_submission(submission_id)
     claimed = sum(dispatch_slice(submission_id).claimed for submission_id in waiting.to_dispatch)
-    claimed += sum(dispatch_stream(transport_id).claimed for transport_id in stream.find_due(now=now))
+    claimed += sum(
+        dispatch_stream(transport_id, linger=timedelta(0)).claimed for transport_id in stream.find_due(now=now)
+    )
     return bool(claimed or waiting.to_plan), claimed
 
 

@@ -63,9 +63,7 @@ def make_self_signed(folder: Path, *, hostname: str) -> tuple[Path, Path]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     _write(key_file, pem)
     _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
     return certificate_file, key_file

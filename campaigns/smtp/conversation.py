@@ -1,54 +1,28 @@
-"""One conversation with a client, from greeting to goodbye (RFC 5321, 6409, 4954, 3207, 2920, 6531).
-
-aiosmtpd gives the protocol below: transport, timers, STARTTLS. What is said is ours, because its own commands accept too
-much, log addresses and have no enhanced codes.
-"""
+"""What a client may say, from greeting to goodbye (RFC 5321, 6409, 4954, 3207, 2920, 6531)."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
-from ssl import SSLContext
-from typing import Any, AnyStr
 
-from aiosmtpd.smtp import SMTP, TLSSetupException
-from aiosmtpd.smtp import Session as TransportSession
 from django.db import DatabaseError
-from django.utils import timezone
 
 from campaigns import addresses
 from campaigns.addresses import Address
 from campaigns.errors import AddressError, CampaignError
-from campaigns.models import Lane
 from campaigns.outbox.finished import check_recipient
-from campaigns.smtp import callers, commands, replies
-from campaigns.smtp.callers import Caller
+from campaigns.smtp import commands, replies
 from campaigns.smtp.commands import BadArgument
 from campaigns.smtp.desk import Desk
 from campaigns.smtp.intake import NotStored
-from campaigns.smtp.wire import LineTooLong, TooMuch, Wire
+from campaigns.smtp.login import Login
+from campaigns.smtp.protocol import Entrance, LineProtocol
+from campaigns.smtp.wire import TooMuch
 
 log = logging.getLogger(__name__)
-# Its logger writes recipients, commands and mails, at every level there is.
-logging.getLogger("mail.log").addFilter(lambda _: False)
 
 _BEFORE_LOGIN = frozenset({"EHLO", "HELO", "NOOP", "RSET", "QUIT", "STARTTLS", "AUTH", "HELP", "VRFY", "EXPN"})
-
-
-@dataclass(frozen=True, slots=True)
-class Entrance:
-    """A kind of listener: who may come, and how it is encrypted.
-
-    `tls` is offered with STARTTLS, unless the listener `is_encrypted` from the first byte; `may_be_plain` is for loopback.
-    """
-
-    lane: Lane = Lane.STANDARD
-    tls: SSLContext | None = None
-    is_encrypted: bool = False
-    may_be_plain: bool = False
 
 
 @dataclass(slots=True, repr=False)
@@ -60,28 +34,15 @@ class Transaction:
     recipients: list[Address] = field(default_factory=list)
 
 
-class Conversation(SMTP):
-    """The protocol of one connection."""
-
-    line_length_limit = 64 * 1024  # how much is read ahead
+class Conversation(LineProtocol):
+    """The commands of one connection; each gives back its reply."""
 
     def __init__(self, desk: Desk, entrance: Entrance) -> None:
-        super().__init__(
-            object(),
-            data_size_limit=desk.limits.message_bytes,
-            enable_SMTPUTF8=True,
-            hostname=desk.hostname,
-            tls_context=None if entrance.is_encrypted else entrance.tls,
-            timeout=desk.limits.idle_seconds,
-            loop=asyncio.get_running_loop(),
-        )
-        self._desk, self._entrance = desk, entrance
-        self._wire: Wire | None = None
-        self._caller: Caller | None = None
-        self._looked_at = 0.0
+        self._login = Login(desk, lane=entrance.lane)
         self._transaction: Transaction | None = None
-        self._greeted = self._is_busy = False
-        self._since_mail = self._faults = self._wrong_logins = self._refused = self._mails = 0
+        self._greeted = False
+        self._refused = self._mails = 0
+        super().__init__(desk, entrance)
         self._verbs: dict[str, Callable[[str], Awaitable[str]]] = {
             "EHLO": self._ehlo, "HELO": self._helo, "STARTTLS": self._starttls, "AUTH": self._auth, "MAIL": self._mail,
             "RCPT": self._rcpt, "DATA": self._data, "RSET": self._rset, "NOOP": self._noop, "QUIT": self._quit,
@@ -90,105 +51,13 @@ class Conversation(SMTP):
         }  # fmt: skip
 
     @property
-    def _is_encrypted(self) -> bool:
-        return self._entrance.is_encrypted or self._tls_protocol is not None
+    def is_logged_in(self) -> bool:
+        return self._login.caller is not None
 
-    @property
-    def _may_log_in(self) -> bool:
-        return self._is_encrypted or self._entrance.may_be_plain
+    def forget_everything(self) -> None:
+        self._login.caller, self._transaction, self._greeted = None, None, False
 
-    @property
-    def _remote(self) -> str:
-        peer: Any = self.session.peer if self.session is not None else None
-        return str(peer[0]) if isinstance(peer, tuple) and peer else ""
-
-    # --- The protocol's own hooks ---------------------------------------------------------------------------------
-
-    def _create_session(self) -> TransportSession:
-        """Also after STARTTLS: whatever was said before counts for nothing (SU-05)."""
-        self._caller, self._transaction, self._greeted = None, None, False
-        if self._wire is not None:
-            self._wire.forget()
-        return super()._create_session()
-
-    async def push(self, status: AnyStr) -> None:
-        # The only reply of the protocol below that is still said.
-        if status == "220 Ready to start TLS":
-            await super().push("220 2.0.0 Ready to start TLS")
-            return
-        await super().push(status)
-
-    def _timeout_cb(self) -> None:
-        self._close(replies.TOO_SLOW)
-
-    def wind_down(self) -> None:
-        """Say goodbye now, or after the mail that is on its way."""
-        if not self._is_busy:
-            self._close(replies.CLOSING)
-
-    def _close(self, last_words: str) -> None:
-        if self.transport is None or self.transport.is_closing():
-            return
-        self._writer.write(f"{last_words}\r\n".encode("ascii"))
-        self.transport.close()
-        # Whoever does not read would keep the connection open with what is still to be written.
-        self.loop.call_later(5, _abort, self.transport)
-
-    async def _handle_client(self) -> None:
-        remote = self._remote
-        if self._desk.is_closing or not self._desk.doorman.enter(remote):
-            self._close(replies.CLOSING if self._desk.is_closing else replies.TOO_MANY_CONNECTIONS)
-            return
-        self._desk.conversations.add(self)
-        try:
-            await self._converse()
-        except (ConnectionError, EOFError, TLSSetupException):
-            pass
-        except Exception as error:
-            # The edge of the conversation: neither peer nor log may see what went wrong in detail.
-            log.error("A conversation failed: %s", type(error).__name__)  # noqa: TRY400
-            self._close(replies.LATER.replace("451", "421", 1))
-        finally:
-            self._desk.conversations.discard(self)
-            self._desk.doorman.leave(remote)
-            if self.transport is not None:
-                self.transport.close()
-
-    # --- Commands -------------------------------------------------------------------------------------------------
-
-    async def _converse(self) -> None:
-        self._wire = Wire(self._reader)
-        limits = self._desk.limits
-        must_log_in_by = self.loop.time() + limits.login_seconds
-        await self.push(f"220 {self.hostname} ESMTP")
-        while self.transport is not None and not self.transport.is_closing():
-            left = limits.idle_seconds if self._caller else max(must_log_in_by - self.loop.time(), 0.01)
-            self._reset_timeout(min(left, limits.idle_seconds))
-            try:
-                line = await self._wire.read_line(longest=limits.login_bytes)
-            except LineTooLong:
-                await self._say(replies.LINE_TOO_LONG)
-                continue
-            self._is_busy = True
-            await self._say(await self._answer(line))
-            self._is_busy = False
-            if self._desk.is_closing:
-                self._close(replies.CLOSING)
-
-    async def _say(self, reply: str) -> None:
-        """Say it, and goodbye to those who only make mistakes or only keep us busy."""
-        self._since_mail += 1
-        self._faults += reply.startswith(("500", "501", "502", "503", "504"))
-        limits = self._desk.limits
-        is_tired = self._faults > limits.faults or self._since_mail > limits.idle_commands
-        if is_tired and not reply.startswith("421"):
-            reply = replies.TOO_MANY_FAULTS
-        if reply.startswith("421"):
-            self._close(reply)
-        elif reply:
-            await self.push(reply)
-
-    async def _answer(self, line: bytes) -> str:
+    async def answer(self, line: bytes) -> str:
         try:
             verb, argument = commands.read_command(line)
         except BadArgument:
@@ -198,7 +67,7 @@ class Conversation(SMTP):
         act = self._verbs.get(verb)
         if act is None:
             return replies.UNKNOWN
-        if verb not in _BEFORE_LOGIN and self._caller is None:
+        if verb not in _BEFORE_LOGIN and not self.is_logged_in:
             return replies.LOGIN_FIRST if self._may_log_in else replies.STARTTLS_FIRST
         try:
             return await act(argument)
@@ -245,54 +114,19 @@ class Conversation(SMTP):
     async def _auth(self, argument: str) -> str:
         if not self._greeted:
             return replies.GREET_FIRST
-        if self._caller is not None or self._transaction is not None:
+        if self.is_logged_in or self._transaction is not None:
             return replies.NOT_TWICE
         if not self._may_log_in:
             return replies.ENCRYPT_FIRST
-        mechanism, _, initial = argument.partition(" ")
-        if mechanism.upper() not in {"PLAIN", "LOGIN"}:
-            return replies.NO_SUCH_MECHANISM if mechanism else replies.SYNTAX
-        try:
-            name, password = await self._read_login(mechanism.upper(), initial)
-        except (BadArgument, LineTooLong):
-            return replies.BAD_BASE64
-        except _Cancelled:
-            return replies.CANCELLED
-        return await self._log_in(commands.write_authorization(name, password))
-
-    async def _read_login(self, mechanism: str, initial: str) -> tuple[bytes, bytes]:
-        if mechanism == "PLAIN":
-            return commands.read_plain(commands.decode_login(initial) if initial else await self._challenge(""))
-        # "Username:" and "Password:"; clients look at these very letters (SU-02).
-        name = commands.decode_login(initial) if initial else await self._challenge("VXNlcm5hbWU6")
-        return name, await self._challenge("UGFzc3dvcmQ6")
+        reply = await self._login.log_in(argument, remote=self._remote, challenge=self._challenge)
+        if reply == replies.LET_IN:
+            self._since_mail = 0
+        return reply
 
     async def _challenge(self, prompt: str) -> bytes:
         assert self._wire is not None
         await self.push(f"334 {prompt}")
-        answer = await self._wire.read_line(longest=self._desk.limits.login_bytes)
-        if answer == b"*":
-            raise _Cancelled
-        return commands.decode_login(answer.decode("latin-1").strip())
-
-    async def _log_in(self, authorization: str) -> str:
-        let_in = partial(
-            callers.let_in, authorization, remote=self._remote, lane=self._entrance.lane, now=timezone.now()
-        )
-        try:
-            self._caller = await self._desk.ask(let_in)
-        except CampaignError as error:
-            self._wrong_logins += 1
-            limits = self._desk.limits
-            await asyncio.sleep(limits.pause_after_wrong_login * 2 ** (self._wrong_logins - 1))
-            if self._wrong_logins >= limits.wrong_logins:
-                return replies.TOO_MANY_FAULTS
-            return replies.WRONG_LOGIN if error.code == "key.refused" else replies.say(error)
-        except DatabaseError:
-            return replies.LOGIN_LATER
-        self._looked_at = self.loop.time()
-        self._since_mail = 0
-        return replies.LET_IN
+        return await self._wire.read_line(longest=self._desk.limits.login_bytes)
 
     async def _mail(self, argument: str) -> str:
         if not self._greeted:
@@ -310,10 +144,10 @@ class Conversation(SMTP):
         smtputf8 = "SMTPUTF8" in path.parameters
         if not (path.mailbox.isascii() or smtputf8):
             return replies.NEEDS_SMTPUTF8
-        if not await self._is_still_welcome():
+        if not await self._login.is_still_welcome(remote=self._remote):
             return replies.NOT_WELCOME
-        assert self._caller is not None
-        self._caller.rights.require(address.domain)
+        assert self._login.caller is not None
+        self._login.caller.rights.require(address.domain)
         self._transaction = Transaction(address.mailbox, smtputf8)
         return replies.SENDER_OK
 
@@ -327,21 +161,6 @@ class Conversation(SMTP):
         if given.get("BODY", "7BIT").upper() not in {"7BIT", "8BITMIME"}:
             return replies.SYNTAX
         return replies.TOO_LARGE if int(size) > self._desk.limits.message_bytes else ""
-
-    async def _is_still_welcome(self) -> bool:
-        """Looks again after a while: a key may have been revoked, a domain verified."""
-        assert self._caller is not None
-        if self.loop.time() - self._looked_at < callers.LOOKED_AT_EVERY:
-            return True
-        look = partial(
-            callers.look_again, self._caller, remote=self._remote, lane=self._entrance.lane, now=timezone.now()
-        )
-        try:
-            self._caller = await self._desk.ask(look)
-        except CampaignError:
-            return False
-        self._looked_at = self.loop.time()
-        return True
 
     async def _rcpt(self, argument: str) -> str:
         if self._transaction is None:
@@ -411,10 +230,10 @@ class Conversation(SMTP):
             return replies.TOO_LARGE if is_room else replies.NO_ROOM
         # The client waits for up to ten minutes now (RFC 5321 §4.5.3.2.6).
         self._reset_timeout(limits.data_seconds)
-        assert self._caller is not None
+        assert self._login.caller is not None
         try:
             message_id = await self._desk.hand_in(
-                raw, caller=self._caller, sender=transaction.sender, recipients=transaction.recipients
+                raw, caller=self._login.caller, sender=transaction.sender, recipients=transaction.recipients
             )
         except NotStored:
             return replies.LATER
@@ -445,15 +264,11 @@ class Conversation(SMTP):
     async def _vrfy(self, argument: str) -> str:
         if not argument:
             return replies.SYNTAX
-        return replies.VERIFY if self._caller is not None else replies.LOGIN_FIRST
+        return replies.VERIFY if self.is_logged_in else replies.LOGIN_FIRST
 
     async def _not_implemented(self, argument: str) -> str:
         del argument
         return replies.NOT_IMPLEMENTED
-
-
-class _Cancelled(Exception):
-    """The client gave up logging in."""
 
 
 def _parse(mailbox: str) -> Address | None:
@@ -464,7 +279,3 @@ def _parse(mailbox: str) -> Address | None:
         return addresses.parse(mailbox)
     except AddressError:
         return None
-
-
-def _abort(transport: asyncio.WriteTransport) -> None:
-    transport.abort()
