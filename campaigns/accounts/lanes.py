@@ -10,7 +10,7 @@ from campaigns.models import BaaStatus, Lane
 def require_door(credential: Credential, lane: Lane) -> None:
     """Returns when the credential may come in by a door of this lane; PHI must not even be parsed at an ordinary one.
 
-    Raises CampaignError `key.wrong-lane` or `account.under-agreement` with status 403.
+    Raises CampaignError `key.wrong-lane`, `account.under-agreement` or `account.no-agreement` with status 403.
     """
     if credential.lane != lane:
         where = "HIPAA-eligible" if credential.lane == Lane.HIPAA else "ordinary"
@@ -25,5 +25,12 @@ def require_door(credential: Credential, lane: Lane) -> None:
             "account.under-agreement",
             "This account has a Business Associate Agreement: ordinary endpoints are closed to it.",
             action="Send to the HIPAA-eligible host with a key of that lane.",
+            status=403,
+        )
+    if lane == Lane.HIPAA and credential.account.baa_status != BaaStatus.ACTIVE:
+        raise CampaignError(
+            "account.no-agreement",
+            "This account has no Business Associate Agreement in force.",
+            action="Send to the ordinary host with a key of that lane.",
             status=403,
         )
