@@ -1,4 +1,4 @@
-"""Inside an installation: python -m bench.lab.scene migrate | fill … | start | send | size; the last line printed is JSON."""
+"""Inside an installation: python -m bench.lab.scene migrate | fill … | start | send | size | key; the last line printed is JSON."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from django.utils import timezone  # noqa: E402
 from bench.lab import newsletter  # noqa: E402
 from campaigns import addresses, tokens  # noqa: E402
 from campaigns.accounts.creation import create_account  # noqa: E402
+from campaigns.accounts.keys import create_key  # noqa: E402
 from campaigns.content.draft import Variable, VersionDraft  # noqa: E402
 from campaigns.content.versions import create_version  # noqa: E402
 from campaigns.domains.keys import create_dkim_key  # noqa: E402
@@ -70,6 +71,13 @@ def fill(*, contacts: int, port: int, connections: int, dkim: str, bare: bool) -
         cursor.execute(_SUBSCRIBE, [readers.pk, str(timezone.now()), account.pk])
         cursor.execute("ANALYZE")
     return {}
+
+
+def key() -> dict[str, Any]:
+    """An account with a verified domain whose mails stay on this machine, and the key of a program."""
+    account = create_account(name="Bench", slug="bench", postal_address="Bench", time_zone="UTC")
+    Domain.objects.create(account=account, name="news.example.com", verified_at=timezone.now())
+    return {"key": create_key(account, name="Bench", scopes=["email:message:send"])[1]}
 
 
 def start() -> dict[str, Any]:
@@ -163,7 +171,7 @@ def _sample(submission: Submission) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("act", choices=["migrate", "fill", "start", "send", "size"])
+    parser.add_argument("act", choices=["migrate", "fill", "start", "send", "size", "key"])
     parser.add_argument("--contacts", type=int, default=1000)
     parser.add_argument("--port", type=int, default=25)
     parser.add_argument("--connections", type=int, default=10)
@@ -182,6 +190,7 @@ def main() -> None:
         "start": start,
         "send": send,
         "size": size,
+        "key": key,
     }
     print(json.dumps(acts[given.act]()))
 
