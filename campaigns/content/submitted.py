@@ -22,7 +22,6 @@ from campaigns.content.mail_files import MailFile, list_files
 from campaigns.content.mail_head import Field, MailRefused, decode_words
 from campaigns.content.mail_mailboxes import NotMailboxes, Shown, read_mailboxes, read_one
 from campaigns.content.mail_parts import Part, read_parts
-from campaigns.content.problems import RenderError
 from campaigns.errors import AddressError
 
 LONGEST_LINE = 998
@@ -47,12 +46,13 @@ _JOINERS = frozenset("\u200c\u200d")
 class Submitted:
     """A checked mail. `raw` has CRLF lines of seven bits, one From, no Bcc, no controls; `to`… are as its headers had them.
 
-    `needs_smtputf8` when an address in its headers is not ASCII before the @, which not every next hop takes.
+    `written_sender` is what From said where the caller wanted another sender. `needs_smtputf8` when an address in its headers is not ASCII before the @, which not every next hop takes.
     """
 
     raw: bytes
     from_name: str
     sender: Address
+    written_sender: Address
     subject: str
     controls: Controls
     files: tuple[MailFile, ...]
@@ -69,33 +69,33 @@ class Submitted:
         return found
 
 
-def read_submitted(raw: bytes, *, now: datetime, largest: int, from_override: Shown | None = None) -> Submitted:
-    """The mail in these bytes, ready to leave from the mailbox in From, or from the one given instead.
+def read_submitted(raw: bytes, *, now: datetime, largest: int, sender: tuple[str, Address] | None = None) -> Submitted:
+    """The mail in these bytes, ready to leave from the mailbox in From, or from the (name, address) given instead.
 
     `largest` is in bytes. Raises MailRefused with codes `mail.…`, `control.invalid`, `sender.…`, and RenderError.
     """
     if len(raw) > largest:
-        raise too_large(largest)
+        raise _too_large(largest)
     root = read_parts(_normalise(raw))
     _check_fields(root.fields)
-    shown, sender = read_sender(root.fields)
+    shown, written = _read_sender(root.fields)
     controls = read_controls(root.fields)
     files = list_files(root)
-    if from_override is not None:
-        shown, sender = from_override, _address(from_override)
+    name, address = (sender[0] or shown.name, sender[1]) if sender is not None else (shown.name, written)
+    _check_name(name, sender=address)
     body, lines = _body_and_content_lines(root)
-    head = _head(root.fields, lines, shown=shown, sender=sender, now=now)
+    head = _head(root.fields, lines, sender=(name, address), now=now)
     mail = head + b"\r\n" + body
     mail = mail if mail.endswith(b"\r\n") else mail + b"\r\n"
     if len(mail) > largest:
         # Seven bits take more room than eight.
-        raise too_large(largest)
+        raise _too_large(largest)
     _check_lines(mail)
     subject = next((decode_words(entry.text) for entry in root.fields if entry.key == "subject"), "")
-    return Submitted(mail, shown.name, sender, subject, controls, files, not head.isascii(), root.fields)
+    return Submitted(mail, name, address, written, subject, controls, files, not head.isascii(), root.fields)
 
 
-def too_large(largest: int) -> MailRefused:
+def _too_large(largest: int) -> MailRefused:
     """What to raise for a mail of more bytes."""
     megabytes = largest // (1024 * 1024)
     return MailRefused(
@@ -141,7 +141,7 @@ def _check_fields(fields: Sequence[Field]) -> None:
         seen.add(key)
 
 
-def read_sender(fields: Sequence[Field]) -> tuple[Shown, Address]:
+def _read_sender(fields: Sequence[Field]) -> tuple[Shown, Address]:
     """The one mailbox of From; Sender is it, or at the same domain. Raises MailRefused (SU-04, evil input 34)."""
     values = {entry.key: entry for entry in fields if entry.key in {"from", "sender"}}
     if "from" not in values:
@@ -150,11 +150,10 @@ def read_sender(fields: Sequence[Field]) -> tuple[Shown, Address]:
     address = _address(shown)
     if "sender" in values and _address(_one(values["sender"])).domain != address.domain:
         raise _bad_sender("The Sender of the mail is at another domain than its From.")
-    check_name(shown.name, sender=address)
     return shown, address
 
 
-def check_name(name: str, *, sender: Address) -> None:
+def _check_name(name: str, *, sender: Address) -> None:
     """Raises MailRefused for a name that hides something or shows another address than the mail has (evil input 11)."""
     if any(unicodedata.category(c) in _UNSAFE and c not in _JOINERS for c in name):
         raise _bad_sender("The name in From holds characters that cannot be seen.")
@@ -203,7 +202,7 @@ def _body_and_content_lines(root: Part) -> tuple[bytes, list[bytes]]:
 
 
 def _head(
-    fields: Sequence[Field], content_lines: Sequence[bytes], *, shown: Shown, sender: Address, now: datetime
+    fields: Sequence[Field], content_lines: Sequence[bytes], *, sender: tuple[str, Address], now: datetime
 ) -> bytes:
     """All header lines in their order, with what every mail must have (SU-06)."""
     lines: list[bytes] = []
@@ -216,14 +215,14 @@ def _head(
             continue
         if key == "from":
             # Written anew, so that every reader finds the mailbox that was checked (MF-08).
-            mailbox = Shown(shown.name, sender.mailbox)
+            mailbox = Shown(sender[0], sender[1].mailbox)
             lines.append(b"From: " + mail_sevenbit.write_shown("From", mailbox) + b"\r\n")
         else:
             lines.append(mail_sevenbit.write_field(entry))
         kept.add(key)
     missing = {
         "date": f"Date: {format_datetime(now.replace(microsecond=0))}",
-        "message-id": f"Message-ID: <{uuid4().hex}@{sender.domain}>",
+        "message-id": f"Message-ID: <{uuid4().hex}@{sender[1].domain}>",
         "to": "To: undisclosed-recipients:;",
         "subject": "Subject:",
         "mime-version": "MIME-Version: 1.0",
@@ -237,6 +236,3 @@ def _is_date(text: str) -> bool:
         return len(text) < 100 and parsedate_to_datetime(text).year > 1970
     except (ValueError, OverflowError, IndexError, TypeError):
         return False
-
-
-__all__ = ["MailRefused", "RenderError", "Submitted", "check_name", "read_sender", "read_submitted", "too_large"]

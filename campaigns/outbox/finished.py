@@ -76,10 +76,12 @@ def compose_batch(
     origin: Origin,
     recipients: Sequence[tuple[str, Address]],
     controls: Controls | None = None,
-    notify: bool = True,
     now: datetime,
 ) -> Batch:
-    """One finished mail to these (name, address) as the outbox takes it; `controls` instead of those of its headers."""
+    """One finished mail to these (name, address) as the outbox takes it; `controls` instead of those of its headers.
+
+    By SMTP, and where the caller gave an id, one id stands for the mail to all of them.
+    """
     told = controls or mail.controls
     payload = Payload(
         from_name=mail.from_name,
@@ -92,18 +94,16 @@ def compose_batch(
             tracking_url=told.tracking_url,
             content_type=told.notify_content_type,
             intermediate=told.intermediate_report,
-            notify=notify,
             callback_data=told.callback_data,
         ),
         track_opens=told.track_opens,
         track_clicks=told.track_clicks,
     )
     addressees = [Addressee(address, name) for name, address in recipients]
-    if addressees:
-        # One id stands for the whole mail: its copies share it.
+    if addressees and told.message_id:
         addressees[0] = replace(addressees[0], client_id=told.message_id)
     request = EmailRequest(
-        groups=(Group(tuple(addressees), together=True),),
+        groups=(Group(tuple(addressees), together=origin.door == Door.SMTP or bool(told.message_id)),),
         payload=payload,
         sender_domain=mail.sender.domain,
         pool=told.pool,

@@ -22,7 +22,7 @@ from campaigns.smtp.wire import TooMuch
 
 log = logging.getLogger(__name__)
 
-_BEFORE_LOGIN = frozenset({"EHLO", "HELO", "NOOP", "RSET", "QUIT", "STARTTLS", "AUTH", "HELP", "VRFY", "EXPN"})
+_BEHIND_LOGIN = frozenset({"MAIL", "RCPT", "DATA"})
 
 
 @dataclass(slots=True, repr=False)
@@ -67,7 +67,7 @@ class Conversation(LineProtocol):
         act = self._verbs.get(verb)
         if act is None:
             return replies.UNKNOWN
-        if verb not in _BEFORE_LOGIN and not self.is_logged_in:
+        if verb in _BEHIND_LOGIN and not self.is_logged_in:
             return replies.LOGIN_FIRST if self._may_log_in else replies.STARTTLS_FIRST
         try:
             return await act(argument)
