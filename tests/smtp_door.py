@@ -132,6 +132,11 @@ class Client:
             self._has_greeted = True
         return self.say(f"AUTH PLAIN {plain(username, password)}")
 
+    def start_mail(self, *, sender: str, to: str = "bob@example.net") -> None:
+        """Everything up to the moment when the mail itself may come."""
+        replies = [self.say(line) for line in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>", "DATA")]
+        assert replies[-1].startswith("354"), replies
+
     def mail(self, data: bytes, *, sender: str, to: list[str]) -> str:
         """The reply to a mail, or to the command before it that was refused."""
         for line in (f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{address}>" for address in to), "DATA"):

@@ -70,7 +70,7 @@ class Intake:
             while is_open:
                 group, is_open = self._next_group()
                 if group:
-                    _store_group(group)
+                    store_group(group)
         finally:
             connections.close_all()
 
@@ -88,7 +88,8 @@ class Intake:
         return group, False
 
 
-def _store_group(group: Sequence[Handed]) -> None:
+def store_group(group: Sequence[Handed]) -> None:
+    """Store all of them, and tell each what became of it."""
     close_old_connections()
     now = timezone.now()
     try:
