@@ -80,7 +80,7 @@ COUNT = "SELECT count(*) FROM campaigns_message"
 
 def enter_ours(contest: Contest, stack: ExitStack, engine: str, *, mails: int, connections: int) -> None:
     place = stack.enter_context(installed(engine))
-    key = str(run_module("bench.lab.scene", "key", env=place.environment)["key"])
+    key = str(run_module("bench.lab.scene", "program", env=place.environment)["key"])
     port = free_port()
     ports = {"SMTP_PORT": "0", "SMTP_TLS_PORT": "0", "SMTP_PLAIN_PORT": str(port)}
     server = stack.enter_context(serving(["manage.py", "smtpd"], port=port, env={**place.environment, **ports}))

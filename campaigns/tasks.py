@@ -14,7 +14,7 @@ from campaigns.audiences import importing
 from campaigns.domains.lookup import make_resolver
 from campaigns.domains.upkeep import verify_due
 from campaigns.models import ImportState
-from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery, stream
+from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,11 @@ def _finish_submissions(now: datetime) -> None:
     finish.finish_submissions(now=now)
 
 
+def _forget(now: datetime) -> None:
+    repeats.forget_old(now=now)
+    deliveries.forget_old(now=now)
+
+
 def _ring_for_imports(now: datetime) -> None:
     for job_id in importing.find_stopped(now=now):
         jobs.ring(_IMPORT, job_id)
@@ -114,6 +119,7 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _judge_campaigns,
     _ring_for_messages,
     _finish_submissions,
+    _forget,
     _ring_for_imports,
 )
 

@@ -66,7 +66,7 @@ class Program:
         mails = [message_from_bytes(zlib.decompress(row.raw), policy=SMTP) for row in rows]
         for mail in mails:
             assert not any(part.defects for part in mail.walk())
-        return mails  # type: ignore[return-value]
+        return mails
 
 
 def text_of(mail: EmailMessage, kind: str = "plain") -> str:

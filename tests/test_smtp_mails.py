@@ -19,7 +19,7 @@ from campaigns.content.submitted import read_submitted
 from campaigns.models import Door as WayIn
 from campaigns.models import Lane, Message, MessageState, SandboxMail, Submission, Transport
 from campaigns.outbox.finished import compose_batch
-from campaigns.outbox.payload import open_payload
+from campaigns.outbox.payload import open_payload, open_webhook
 from campaigns.smtp import callers
 from campaigns.smtp.commands import write_authorization
 from campaigns.smtp.intake import Handed, NotStored, store_group
@@ -95,11 +95,11 @@ def test_controls_say_how_it_is_sent_and_do_not_leave(client: Client, program: P
     ]  # fmt: skip
     assert told_id(client.mail(letter(sender, *lines), sender=sender, to=["bob@example.net"])) == "order-17"
     submission = Submission.objects.get()
-    payload = open_payload(submission)
+    payload, webhook = open_payload(submission), open_webhook(submission)
     assert (submission.bulk_id, submission.campaign_reference) == ("autumn", "ref")
     assert (submission.entity_id, submission.application_id) == ("lt", "shop")
-    assert (payload.webhook.delivery_url, payload.webhook.callback_data) == ("https://ours.example.com/told", "17")
-    assert (payload.webhook.intermediate, payload.track_opens, payload.track_clicks) == (True, False, None)
+    assert (webhook.delivery_url, webhook.callback_data) == ("https://ours.example.com/told", "17")
+    assert (webhook.intermediate, payload.track_opens, payload.track_clicks) == (True, False, None)
     program.work()
     assert b"X-I" not in zlib.decompress(SandboxMail.objects.get().raw)
 

@@ -67,9 +67,13 @@ def test_an_empty_mail_is_a_mail() -> None:
 def test_too_much_is_read_to_its_end_and_not_kept_sm04() -> None:
     taken: list[int] = []
 
+    def take(count: int) -> bool:
+        taken.append(count)
+        return True
+
     async def read(wire: Wire) -> bytes:
         with pytest.raises(TooMuch):
-            await wire.read_mail(largest=LIMIT, take=lambda count: taken.append(count) or True, arrived=lambda: None)
+            await wire.read_mail(largest=LIMIT, take=take, arrived=lambda: None)
         return await wire.read_line(longest=100)
 
     assert fed([*[b"x" * 1000 + b"\r\n"] * 1000, b".\r\nNOOP\r\n"], read) == b"NOOP"

@@ -1,4 +1,4 @@
-"""Inside an installation: python -m bench.lab.scene migrate | fill … | start | send | size | key; the last line printed is JSON."""
+"""Inside an installation: python -m bench.lab.scene migrate | fill … | program | start | send | size; the last line printed is JSON."""
 
 from __future__ import annotations
 
@@ -73,11 +73,12 @@ def fill(*, contacts: int, port: int, connections: int, dkim: str, bare: bool) -
     return {}
 
 
-def key() -> dict[str, Any]:
-    """An account with a verified domain whose mails stay on this machine, and the key of a program."""
-    account = create_account(name="Bench", slug="bench", postal_address="Bench", time_zone="UTC")
-    Domain.objects.create(account=account, name="news.example.com", verified_at=timezone.now())
-    return {"key": create_key(account, name="Bench", scopes=["email:message:send"])[1]}
+def program() -> dict[str, Any]:
+    """An account whose program may send by the API from a verified domain, and its key."""
+    account = create_account(name="Bench", slug="bench", postal_address="Bench, 12 Quay Street, Klaipėda")
+    domain = Domain.objects.create(account=account, name="news.example.com", verified_at=timezone.now())
+    _, key = create_key(account, name="Bench", scopes=["email:manage"])
+    return {"key": key, "sender": f"Bench <bench@{domain.name}>"}
 
 
 def start() -> dict[str, Any]:
@@ -171,7 +172,7 @@ def _sample(submission: Submission) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("act", choices=["migrate", "fill", "start", "send", "size", "key"])
+    parser.add_argument("act", choices=["migrate", "fill", "program", "start", "send", "size"])
     parser.add_argument("--contacts", type=int, default=1000)
     parser.add_argument("--port", type=int, default=25)
     parser.add_argument("--connections", type=int, default=10)
@@ -187,10 +188,10 @@ def main() -> None:
             dkim=given.dkim,
             bare=given.bare,
         ),
+        "program": program,
         "start": start,
         "send": send,
         "size": size,
-        "key": key,
     }
     print(json.dumps(acts[given.act]()))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
 from campaigns.accounts import keys, limits
 from campaigns.accounts.keys import Credential
 from campaigns.accounts.lanes import require_door
+from campaigns.accounts.presented import find_remote
 from campaigns.models import Lane
 
 _SENDING = ("message:send", "email:message:send")
@@ -23,7 +25,8 @@ class Allow:
         """Raises CampaignError with status 401, 403 or 429."""
         now = timezone.now()
         header = request.headers.get("Authorization", "")
-        credential = keys.authenticate(header, remote=request.META.get("REMOTE_ADDR", ""), now=now)
+        remote = find_remote(request.META, behind_proxy=settings.BEHIND_PROXY)
+        credential = keys.authenticate(header, remote=remote, now=now)
         # The ordinary door is for ordinary accounts and keys.
         require_door(credential, Lane.STANDARD)
         keys.require_scope(credential, *self.scopes)

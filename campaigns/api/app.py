@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from campaigns.api import mime, sending
+from campaigns.api import bulks, following, mime, sending
 from campaigns.api.envelopes import refuse
 from campaigns.api.parser import TrimmingParser
 from campaigns.api.translate import register_translators
@@ -28,7 +28,7 @@ def make_api() -> NinjaAPI:
         parser=TrimmingParser(),
     )
     register_translators(api)
-    for router in (sending.router, mime.router):
+    for router in (sending.router, mime.router, following.router, bulks.router):
         api.add_router("/email", router)
     return api
 

@@ -74,6 +74,7 @@ class Composer:
             ),
             payload=self._payload(message, name=name, mailbox=address.mailbox if address else "", path=path),
             sender_domain=address.domain if address else "",
+            webhook=_webhook(message.webhooks, self._options.tracking),
             content=version,
             valid_for=_validity(options.validity_period),
             week=self._week(options.delivery_time_window, f"{path}.options.deliveryTimeWindow"),
@@ -85,7 +86,8 @@ class Composer:
 
     def _payload(self, message: schemas.Message, *, name: str, mailbox: str, path: str) -> Payload:
         content, tracking = message.content, self._options.tracking
-        headers = self._try(f"{path}.content.headers", lambda: check_headers(content.headers or {}), ())
+        none: tuple[tuple[str, str], ...] = ()
+        headers = self._try(f"{path}.content.headers", lambda: check_headers(content.headers or {}), none)
         return Payload(
             from_name=name,
             from_mailbox=mailbox,
@@ -98,7 +100,6 @@ class Composer:
             defaults=content.default_placeholders or {},
             headers=headers,
             attachments=self._files(content, path),
-            webhook=_webhook(message.webhooks, tracking),
             masking=tuple(_masking(entry) for entry in message.placeholders_masking),
             track_opens=tracking.track if tracking.track_opens is None else tracking.track_opens,
             track_clicks=tracking.track if tracking.track_clicks is None else tracking.track_clicks,

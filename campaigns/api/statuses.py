@@ -52,6 +52,7 @@ _GROUPS = {0: "ACCEPTED", 1: "PENDING", 2: "UNDELIVERABLE", 3: "DELIVERED", 4: "
 # Email calls them Dropped, Bounced and System errors; the wire knows these names only.
 _FAULT_GROUPS = {0: "OK", 1: "HANDSET_ERRORS", 2: "USER_ERRORS", 3: "OPERATOR_ERRORS"}
 
+OPERATOR = Status(2, "DELIVERED_TO_OPERATOR", 3, "Message delivered to operator")
 WAITING = Status(3, "PENDING_WAITING_DELIVERY", 1, "Message sent, waiting for delivery report")
 ENROUTE = Status(7, "PENDING_ENROUTE", 1, "Message sent to next instance")
 ACCEPTED = Status(26, "PENDING_ACCEPTED", 1, "Message accepted, pending for delivery.")
@@ -137,7 +138,8 @@ def judge(state: str, code: str) -> tuple[Status, Fault]:
         case MessageState.DELIVERED:
             return DELIVERED, NO_ERROR
         case MessageState.SENT:
-            return WAITING, NO_ERROR
+            # The next mail server took it, which is all that SMTP ever says of a mail that arrives.
+            return OPERATOR, NO_ERROR
         case MessageState.BOUNCED:
             return NOT_DELIVERED, _bounce(code)
         case MessageState.EXPIRED:

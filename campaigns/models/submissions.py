@@ -45,9 +45,10 @@ class Submission(Public, Stamped):
     """One accepted send request: the content and options its messages share.
 
     `content` is the template version of a campaign or of an API request by template; `payload_sealed` is what an API or
-    SMTP request brought, sealed, and wiped once the last of its messages has ended. Such a request names a from-address
-    instead of a `sender`, and `domain` is the account's domain of that name, if it has one. `bulk_id` and the three
-    after it are the caller's own names for it, to be found again by.
+    SMTP request brought, sealed, and wiped once the last of its messages has ended; `webhook_sealed` says where and with
+    what words the caller wants to be told, and lives as long as reports do. Such a request names a `from_address` instead
+    of a `sender`, and `domain` is the account's domain of that name, if it has one. `bulk_id` and the three after it are
+    the caller's own names for it, to be found again by.
     `cursor` is the last contact planned, so an interrupted fan-out goes on after it; the highest number when complete.
     Nothing is taken up before `waits_until`, because of what `waits_because` says; `resumed_at` is when a person last
     let it go on.
@@ -61,8 +62,10 @@ class Submission(Public, Stamped):
     state = models.CharField(max_length=9, choices=SubmissionState, default=SubmissionState.PLANNING)
     content = models.ForeignKey(TemplateVersion, null=True, on_delete=models.PROTECT, related_name="submissions")
     payload_sealed = models.BinaryField(null=True)
+    webhook_sealed = models.BinaryField(null=True)
     sender = models.ForeignKey(Sender, null=True, on_delete=models.PROTECT, related_name="submissions")
     domain = models.ForeignKey(Domain, null=True, on_delete=models.SET_NULL, related_name="submissions")
+    from_address = models.CharField(max_length=320, blank=True, default="")
     bulk_id = models.CharField(max_length=100, blank=True, default="")
     campaign_reference = models.CharField(max_length=255, blank=True, default="")
     entity_id = models.CharField(max_length=255, blank=True, default="")

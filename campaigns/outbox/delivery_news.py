@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import BooleanField, ExpressionWrapper, Q
+
 from campaigns.models import Event, EventKind, Message, MessageState
 from campaigns.outbox import states
 from campaigns.outbox.recovery import UNCERTAIN
@@ -70,12 +72,16 @@ def note_accepted(messages: Collection[KnownMessage], *, now: datetime) -> None:
 
 def note_delivered(messages: Collection[KnownMessage]) -> None:
     """The last system took them."""
-    _step([message.id for message in messages], MessageState.DELIVERED)
+    _step([message.id for message in messages], MessageState.DELIVERED, awaits_report=_IS_OF_A_PROGRAM)
 
 
 def note_bounced(messages: Collection[KnownMessage], *, code: str) -> None:
     """They will not arrive, for the reason of the code."""
-    _step([message.id for message in messages], MessageState.BOUNCED, error_code=code)
+    _step([message.id for message in messages], MessageState.BOUNCED, error_code=code, awaits_report=_IS_OF_A_PROGRAM)
+
+
+# Whoever sent it by the API is told once more: this is another outcome.
+_IS_OF_A_PROGRAM = ExpressionWrapper(Q(stream__isnull=False), output_field=BooleanField())
 
 
 def _step(ids: list[int], target: MessageState, **changes: object) -> None:

@@ -89,13 +89,6 @@ def compose_batch(
         subject=mail.subject,
         raw=mail.raw,
         listed=tuple(ListedFile(file.name, file.detected_type, file.size) for file in mail.files),
-        webhook=Webhook(
-            delivery_url=told.notify_url,
-            tracking_url=told.tracking_url,
-            content_type=told.notify_content_type,
-            intermediate=told.intermediate_report,
-            callback_data=told.callback_data,
-        ),
         track_opens=told.track_opens,
         track_clicks=told.track_clicks,
     )
@@ -106,6 +99,13 @@ def compose_batch(
         groups=(Group(tuple(addressees), together=origin.door == Door.SMTP or bool(told.message_id)),),
         payload=payload,
         sender_domain=mail.sender.domain,
+        webhook=Webhook(
+            delivery_url=told.notify_url,
+            tracking_url=told.tracking_url,
+            content_type=told.notify_content_type,
+            intermediate=told.intermediate_report,
+            callback_data=told.callback_data,
+        ),
         pool=told.pool,
         campaign_reference=told.campaign_reference,
         entity_id=told.entity_id,

@@ -81,7 +81,6 @@ class Payload:
     attachments: tuple[Attachment, ...] = ()
     raw: bytes = b""
     listed: tuple[ListedFile, ...] = ()
-    webhook: Webhook = Webhook()
     masking: tuple[Masking, ...] = ()
     track_opens: bool | None = None
     track_clicks: bool | None = None
@@ -140,7 +139,7 @@ def open_payload(submission: Submission) -> Payload:
     masking = [Masking(**{**entry, "skipped": tuple(entry["skipped"])}) for entry in kept.pop("masking")]
     listed = tuple(ListedFile(**entry) for entry in kept.pop("listed"))
     return Payload(
-        **{**kept, "headers": _pairs(kept["headers"]), "webhook": Webhook(**kept["webhook"])},
+        **{**kept, "headers": _pairs(kept["headers"])},
         headings=headings,
         attachments=tuple(attachments),
         masking=tuple(masking),
@@ -153,16 +152,37 @@ def _pairs(rows: list[list[str]]) -> tuple[Mailbox, ...]:
     return tuple((name, text) for name, text in rows)
 
 
-def _context(submission: Submission) -> dict[str, str]:
+def seal_webhook(submission: Submission, webhook: Webhook) -> bytes | None:
+    """Where the caller wants to be told, as the submission keeps it; None when nothing was said about it."""
+    if webhook == Webhook():
+        return None
+    text = json.dumps(asdict(webhook), ensure_ascii=False, separators=(",", ":"))
+    return vault.seal(text.encode("utf-8", "replace"), **_context(submission, "webhook"))
+
+
+def open_webhook(submission: Submission) -> Webhook:
+    """Where the caller wants to be told; the usual when nothing was said, or when it cannot be opened any more."""
+    if submission.webhook_sealed is None:
+        return Webhook()
+    try:
+        opened = vault.unseal(bytes(submission.webhook_sealed), **_context(submission, "webhook"))
+    except vault.SealBroken:
+        return Webhook()
+    return Webhook(**json.loads(opened))
+
+
+def _context(submission: Submission, field: str = "payload") -> dict[str, str]:
     account, mine = str(submission.account.public_id), str(submission.public_id)
-    return {"account": account, "thing": "submission", "id": mine, "field": "payload"}
+    return {"account": account, "thing": "submission", "id": mine, "field": field}
 
 
 def seal_personal(submission: Submission, personal: Personal, *, message_id: str) -> bytes | None:
     """One recipient's part as the message keeps it; None when there is nothing special about them."""
     if personal == NOBODY_SPECIAL:
         return None
-    text = json.dumps(asdict(personal), ensure_ascii=False, separators=(",", ":"))
+    # By hand: a request has a thousand of them, and asdict() copies whatever is in the values.
+    kept = {"heading": personal.heading, "part": personal.part, "name": personal.name, "values": personal.values}
+    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
     return vault.seal(text.encode("utf-8", "replace"), **personal_context(submission, message_id))
 
 

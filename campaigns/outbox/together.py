@@ -9,9 +9,10 @@ from datetime import datetime
 from django.db import transaction
 
 from campaigns.errors import CampaignError
-from campaigns.models import Domain, Message, Submission, Transport
+from campaigns.models import Domain, Submission, Transport
 from campaigns.outbox import stream
 from campaigns.outbox.requests import Accepted, Batch, EmailRequest, find_transport, make_messages, make_submission
+from campaigns.outbox.rows import NewMessage, insert_messages
 
 
 def accept_together(batches: Sequence[Batch], *, now: datetime) -> list[list[Accepted] | CampaignError]:
@@ -29,12 +30,12 @@ def accept_together(batches: Sequence[Batch], *, now: datetime) -> list[list[Acc
     ]
     with transaction.atomic():
         Submission.objects.bulk_create([submission for *_, submission in planned])
-        messages: list[Message] = []
+        messages: list[NewMessage] = []
         for batch, request, answers, submission in planned:
             rows, told = make_messages(submission, request, batch=batch)
             messages += rows
             answers.extend(told)
-        Message.objects.bulk_create(messages, batch_size=500)
+        insert_messages(messages)
         earliest: dict[Transport, datetime] = {}
         for *_, submission in planned:
             known = earliest.get(submission.transport, submission.send_at)
