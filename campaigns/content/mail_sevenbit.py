@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import encodebytes
+from dataclasses import replace
 from urllib.parse import quote
 
 from campaigns import addresses
@@ -63,14 +64,22 @@ def _write(part: Part) -> bytes:
 
 def head_lines(part: Part, *, encoding: str) -> list[bytes]:
     """The fields of a part in seven bits, with this transfer encoding; raises MailRefused."""
-    lines = [write_field(entry) for entry in part.fields if entry.key != "content-transfer-encoding"]
+    charset = _missing_charset(part)
+    about = {"content-transfer-encoding", *(["content-type"] if charset else [])}
+    lines = [write_field(entry) for entry in part.fields if entry.key not in about]
+    if charset:
+        content = replace(part.content, values={**part.content.values, "charset": charset})
+        lines.append(b"Content-Type: " + _write_parameters(content) + b"\r\n")
     if encoding:
         lines.append(f"Content-Transfer-Encoding: {encoding}\r\n".encode("ascii"))
-    names = {entry.key for entry in part.fields}
-    if "content-type" not in names and not part.body.isascii():
-        charset = "utf-8" if _is_utf8(part.decode()) else "iso-8859-1"
-        lines.append(f"Content-Type: text/plain; charset={charset}\r\n".encode("ascii"))
     return lines
+
+
+def _missing_charset(part: Part) -> str:
+    """What a text with letters beyond ASCII was written in when it does not say so; '' when it says, or has none."""
+    if not part.kind.startswith("text/") or "charset" in part.content.values or part.body.isascii():
+        return ""
+    return "utf-8" if _is_utf8(part.decode()) else "iso-8859-1"
 
 
 def _quoted_printable(data: bytes) -> bytes:
