@@ -116,7 +116,7 @@ def run(case: Case, program: Program, accepted: bool) -> Outcome:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_both_doors_come_to_the_same_verdict_su08(case: Case, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_doors_come_to_the_same_verdict_su_08(case: Case, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Conf, "SYNC", False)
     other = Program().domain.name
     outcomes = []

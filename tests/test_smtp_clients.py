@@ -123,7 +123,7 @@ def test_smtplib_with_pictures_and_attachments(door: Door, program: Program, way
     ("policy", "options"),
     [(SMTP.clone(cte_type="8bit"), ["BODY=8BITMIME"]), (SMTPUTF8, ["SMTPUTF8", "BODY=8BITMIME"])],
 )
-def test_smtplib_with_eight_bits_mf06(door: Door, program: Program, policy: Any, options: list[str]) -> None:
+def test_smtplib_with_eight_bits_mf_06(door: Door, program: Program, policy: Any, options: list[str]) -> None:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = f"Ž <a@{program.domain.name}>", "Ona Ąž <ona@example.net>", "Ąžuolas"
     mail.set_content(TEXT, cte="8bit")
@@ -136,7 +136,7 @@ def test_smtplib_with_eight_bits_mf06(door: Door, program: Program, policy: Any,
     assert got.as_bytes(policy=SMTP).isascii()
 
 
-def test_smtplib_to_an_address_beyond_ascii_in02(door: Door, program: Program) -> None:
+def test_smtplib_to_an_address_beyond_ascii_in_02(door: Door, program: Program) -> None:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = f"a@{program.domain.name}", "用户@example.net", "你好"
     mail.set_content("你好\n")

@@ -41,7 +41,7 @@ def offers(client: Client) -> set[str]:
 # --- Greeting and TLS -----------------------------------------------------------------------------------------------
 
 
-def test_the_offers_are_those_of_infobips_list_su10(door: Door) -> None:
+def test_the_offers_are_those_of_infobips_list_su_10(door: Door) -> None:
     with Client(door.tls, tls=door.trust) as client:
         assert client.hear() == "220 smtp.test ESMTP"
         assert offers(client) == {
@@ -50,7 +50,7 @@ def test_the_offers_are_those_of_infobips_list_su10(door: Door) -> None:
         }  # fmt: skip
 
 
-def test_before_tls_nobody_is_asked_to_log_in_and_nobody_can_su01(door: Door) -> None:
+def test_before_tls_nobody_is_asked_to_log_in_and_nobody_can_su_01(door: Door) -> None:
     with Client(door.starttls) as client:
         client.hear()
         assert "STARTTLS" in offers(client)
@@ -59,7 +59,7 @@ def test_before_tls_nobody_is_asked_to_log_in_and_nobody_can_su01(door: Door) ->
         assert client.say("MAIL FROM:<a@example.com>") == "530 5.7.0 Must issue a STARTTLS command first"
 
 
-def test_after_tls_everything_begins_anew_su05(door: Door) -> None:
+def test_after_tls_everything_begins_anew_su_05(door: Door) -> None:
     with Client(door.starttls) as client:
         client.hear()
         client.say("EHLO client.test")
@@ -73,7 +73,7 @@ def test_after_tls_everything_begins_anew_su05(door: Door) -> None:
 @pytest.mark.parametrize(
     "behind", [b"NOOP\r\n", b"EHLO evil.test\r\nAUTH PLAIN AGEAYg==\r\n", b"RSET", b"EHLO x\r\n" * 500]
 )
-def test_what_came_behind_starttls_is_thrown_away_su05_evil_31(door: Door, behind: bytes) -> None:
+def test_what_came_behind_starttls_is_thrown_away_su_05_evil_31(door: Door, behind: bytes) -> None:
     with Client(door.starttls) as client:
         client.hear()
         client.say("EHLO client.test")
@@ -106,7 +106,7 @@ def test_a_failed_handshake_ends_the_connection_and_nobody_elses(door: Door) -> 
         "RCPT TO:<@example.com:b@example.net>", 'RCPT TO:<"b@example.net"@example.com>', "VRFY ann", "MAIL FROM:<>",
     ],
 )  # fmt: skip
-def test_nothing_is_taken_before_the_login_su03(guest: Client, line: str) -> None:
+def test_nothing_is_taken_before_the_login_su_03(guest: Client, line: str) -> None:
     assert guest.say(line) == "530 5.7.0 Authentication required"
 
 
@@ -120,11 +120,11 @@ def test_nothing_is_taken_before_the_login_su03(guest: Client, line: str) -> Non
         ("AUTH", "501 5.5.4"),
     ],
 )  # fmt: skip
-def test_every_reply_has_an_enhanced_code_su10(guest: Client, line: str | bytes, code: str) -> None:
+def test_every_reply_has_an_enhanced_code_su_10(guest: Client, line: str | bytes, code: str) -> None:
     assert guest.say(line).startswith(code)
 
 
-def test_an_endless_line_costs_no_memory_and_ends_in_500_sm04_evil_32(guest: Client) -> None:
+def test_an_endless_line_costs_no_memory_and_ends_in_500_sm_04_evil_32(guest: Client) -> None:
     for _ in range(160):
         guest.send(b"x" * 65536)
     assert guest.say("") == "500 5.5.2 Line too long"
@@ -156,7 +156,7 @@ def test_auth_comes_after_ehlo(door: Door) -> None:
         (["AUTH PLAIN " + "A" * 200_000], "500 5.5.2"),
     ],
 )
-def test_what_is_no_login_is_told_apart_from_a_wrong_one_su02_evil_33(
+def test_what_is_no_login_is_told_apart_from_a_wrong_one_su_02_evil_33(
     guest: Client, lines: list[str], code: str
 ) -> None:
     replies = [guest.say(line) for line in lines]
@@ -164,7 +164,7 @@ def test_what_is_no_login_is_told_apart_from_a_wrong_one_su02_evil_33(
     assert all(reply.startswith("334") for reply in replies[:-1])
 
 
-def test_the_prompts_of_login_are_the_usual_ones_su02(guest: Client) -> None:
+def test_the_prompts_of_login_are_the_usual_ones_su_02(guest: Client) -> None:
     assert guest.say("AUTH LOGIN") == "334 VXNlcm5hbWU6"
     assert guest.say("YQ==") == "334 UGFzc3dvcmQ6"
     guest.say("*")
@@ -175,7 +175,7 @@ def b64(text: str) -> str:
 
 
 @database
-def test_a_key_logs_in_by_every_form_su02(door: Door) -> None:
+def test_a_key_logs_in_by_every_form_su_02(door: Door) -> None:
     program = Program()
     forms = [
         [f"AUTH PLAIN {plain('App', program.secret)}"],
@@ -193,14 +193,14 @@ def test_a_key_logs_in_by_every_form_su02(door: Door) -> None:
 
 
 @database
-def test_a_person_logs_in_with_name_and_password_su02(door: Door) -> None:
+def test_a_person_logs_in_with_name_and_password_su_02(door: Door) -> None:
     user = make_user(make_account(), role="operator")
     with Client(door.plain) as client:
         assert client.log_in(user.username, "correct horse battery").startswith("235")
 
 
 @database
-def test_every_wrong_login_is_answered_alike_su02_evil_33(door: Door) -> None:
+def test_every_wrong_login_is_answered_alike_su_02_evil_33(door: Door) -> None:
     program = Program()
     user = make_user(program.account, role="operator")
     secret, name = program.secret, user.username
@@ -280,7 +280,7 @@ def test_a_domain_verified_in_between_may_be_sent_from(door: Door, monkeypatch: 
 # --- Limits (SU-09) -------------------------------------------------------------------------------------------------
 
 
-def test_connections_of_one_address_and_of_all_are_counted_su09() -> None:
+def test_connections_of_one_address_and_of_all_are_counted_su_09() -> None:
     for limits in (Limits(connections_per_address=2), Limits(connections=2)):
         with open_door(limits) as door:
             with Client(door.plain) as one, Client(door.plain) as two:
@@ -294,14 +294,14 @@ def test_connections_of_one_address_and_of_all_are_counted_su09() -> None:
 
 
 @pytest.mark.parametrize("limits", [Limits(idle_seconds=0.2), Limits(login_seconds=0.2)])
-def test_a_silent_client_is_sent_away_su09(limits: Limits) -> None:
+def test_a_silent_client_is_sent_away_su_09(limits: Limits) -> None:
     with open_door(limits) as door, Client(door.plain) as client:
         client.hear()
         assert client.hear() == "421 4.4.2 Timeout"
         assert client.hear() == ""
 
 
-def test_a_client_that_only_talks_is_sent_away_su09() -> None:
+def test_a_client_that_only_talks_is_sent_away_su_09() -> None:
     with open_door(Limits(idle_commands=20)) as door, Client(door.plain) as client:
         client.hear()
         client.send(b"NOOP\r\n" * 100)
@@ -309,7 +309,7 @@ def test_a_client_that_only_talks_is_sent_away_su09() -> None:
         assert replies[-2:] == ["421 4.7.0 Too many errors", ""]
 
 
-def test_a_client_that_only_errs_is_sent_away_su09() -> None:
+def test_a_client_that_only_errs_is_sent_away_su_09() -> None:
     with open_door(Limits(faults=3)) as door, Client(door.plain) as client:
         client.hear()
         client.send(b"GET / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: y\r\n\r\n")
@@ -317,7 +317,7 @@ def test_a_client_that_only_errs_is_sent_away_su09() -> None:
 
 
 @database
-def test_recipients_are_counted_su09_evil_32() -> None:
+def test_recipients_are_counted_su_09_evil_32() -> None:
     program = Program()
     with open_door(replace(QUICK, recipients=3, refused_recipients=4)) as door, Client(door.plain) as client:
         client.log_in("App", program.secret)
@@ -329,7 +329,7 @@ def test_recipients_are_counted_su09_evil_32() -> None:
 
 
 @database
-def test_mails_of_one_connection_are_counted_su09() -> None:
+def test_mails_of_one_connection_are_counted_su_09() -> None:
     program = Program()
     with open_door(replace(QUICK, mails=0)) as door, Client(door.plain) as client:
         client.log_in("App", program.secret)
@@ -338,7 +338,7 @@ def test_mails_of_one_connection_are_counted_su09() -> None:
 
 @database
 @pytest.mark.parametrize("limits", [replace(QUICK, data_pause_seconds=0.2), replace(QUICK, data_seconds=0.3)])
-def test_a_mail_that_drips_is_not_waited_for_su09_evil_32(limits: Limits) -> None:
+def test_a_mail_that_drips_is_not_waited_for_su_09_evil_32(limits: Limits) -> None:
     program = Program()
     with open_door(limits) as door, Client(door.plain) as client:
         client.log_in("App", program.secret)

@@ -69,7 +69,7 @@ def told_id(reply: str) -> str:
 # --- What is stored -------------------------------------------------------------------------------------------------
 
 
-def test_the_id_in_the_reply_is_the_messages_su07(client: Client, program: Program, sender: str) -> None:
+def test_the_id_in_the_reply_is_the_messages_su_07(client: Client, program: Program, sender: str) -> None:
     message_id = told_id(client.mail(letter(sender), sender=sender, to=["bob@example.net"]))
     message = Message.objects.select_related("submission").get()
     assert (str(message.public_id), message.state, message.recipient) == (message_id, "queued", "bob@example.net")
@@ -104,7 +104,7 @@ def test_controls_say_how_it_is_sent_and_do_not_leave(client: Client, program: P
     assert b"X-I" not in zlib.decompress(SandboxMail.objects.get().raw)
 
 
-def test_a_mail_repeated_under_its_id_is_the_same_mail_su07_su08_evil_23(client: Client, sender: str) -> None:
+def test_a_mail_repeated_under_its_id_is_the_same_mail_su_07_su_08_evil_23(client: Client, sender: str) -> None:
     first = letter(sender, "X-IB-message-id: once")
     replies = {client.mail(first, sender=sender, to=["bob@example.net"]) for _ in range(3)}
     assert replies == {"250 2.6.0 Message queued as once"}
@@ -115,7 +115,7 @@ def test_a_mail_repeated_under_its_id_is_the_same_mail_su07_su08_evil_23(client:
     assert Message.objects.count() == 1
 
 
-def test_a_suppressed_person_is_accepted_and_gets_no_mail_su08(client: Client, program: Program, sender: str) -> None:
+def test_a_suppressed_person_is_accepted_and_gets_no_mail_su_08(client: Client, program: Program, sender: str) -> None:
     key = tokens.address_key(addresses.parse("bob@example.net"), account=program.account.public_id)
     suppression.suppress(program.account, address_key=key, scope="everything", reason="bounce")
     told_id(client.mail(letter(sender), sender=sender, to=["bob@example.net", "ann@example.net"]))
@@ -133,7 +133,7 @@ def test_what_was_handed_in_is_sealed_and_wiped(client: Client, program: Program
     assert Submission.objects.get().payload_sealed is None
 
 
-def test_several_mails_go_over_one_connection_pipelined_su10(client: Client, sender: str) -> None:
+def test_several_mails_go_over_one_connection_pipelined_su_10(client: Client, sender: str) -> None:
     envelope = f"MAIL FROM:<{sender}> SIZE=500 BODY=8BITMIME\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n".encode()
     client.send(envelope)
     assert [client.hear()[:9] for _ in range(3)] == ["250 2.1.0", "250 2.1.5", "354 End d"]
@@ -148,7 +148,7 @@ def test_several_mails_go_over_one_connection_pipelined_su10(client: Client, sen
 
 
 @pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n"])
-def test_a_hidden_second_mail_stays_part_of_the_first_sm03_evil_31(
+def test_a_hidden_second_mail_stays_part_of_the_first_sm_03_evil_31(
     client: Client, program: Program, sender: str, end: bytes
 ) -> None:
     hidden = f"MAIL FROM:<{sender}>\r\nRCPT TO:<victim@example.org>\r\nDATA\r\nFrom: ceo@example.org\r\n\r\nPay\r\n"
@@ -162,19 +162,19 @@ def test_a_hidden_second_mail_stays_part_of_the_first_sm03_evil_31(
     assert b"victim@example.org" in raw
 
 
-def test_dots_arrive_as_they_were_sm02(client: Client, program: Program, sender: str) -> None:
+def test_dots_arrive_as_they_were_sm_02(client: Client, program: Program, sender: str) -> None:
     body = ".\r\n..\r\n.hidden\r\nlast.\r\n"
     told_id(client.mail(letter(sender, body=body), sender=sender, to=["bob@example.net"]))
     (mail,) = program.work()
     assert text_of(mail) == body.replace("\r\n", "\n")
 
 
-def test_a_declared_size_above_the_limit_is_refused_at_once_sm04_evil_16(client: Client, sender: str) -> None:
+def test_a_declared_size_above_the_limit_is_refused_at_once_sm_04_evil_16(client: Client, sender: str) -> None:
     assert client.say(f"MAIL FROM:<{sender}> SIZE=10485761").startswith("552 5.3.4")
     assert client.say(f"MAIL FROM:<{sender}> SIZE=10485760").startswith("250 2.1.0")
 
 
-def test_an_undeclared_size_above_the_limit_is_refused_in_data_sm04_evil_32(program: Program, sender: str) -> None:
+def test_an_undeclared_size_above_the_limit_is_refused_in_data_sm_04_evil_32(program: Program, sender: str) -> None:
     with open_door(replace(QUICK, message_bytes=100_000)) as door, Client(door.plain) as client:
         client.log_in("App", program.secret)
         client.start_mail(sender=sender)
@@ -185,7 +185,7 @@ def test_an_undeclared_size_above_the_limit_is_refused_in_data_sm04_evil_32(prog
     assert Message.objects.count() == 1
 
 
-def test_a_long_line_is_refused_sm04(client: Client, sender: str) -> None:
+def test_a_long_line_is_refused_sm_04(client: Client, sender: str) -> None:
     reply = client.mail(letter(sender, body="x" * 999 + "\r\n"), sender=sender, to=["bob@example.net"])
     assert reply.startswith("500 5.5.2")
 
@@ -233,7 +233,7 @@ def test_a_program_dressed_as_a_document_is_refused_at_once_evil_17(client: Clie
         "<a@{domain}> BODY=BINARYMIME", "<ž@{domain}>", "<a@sub.{domain}>",
     ],
 )  # fmt: skip
-def test_senders_that_are_not_the_accounts_are_refused_at_mail_su04(
+def test_senders_that_are_not_the_accounts_are_refused_at_mail_su_04(
     client: Client, program: Program, path: str
 ) -> None:
     reply = client.say(f"MAIL FROM:{path.replace('{domain}', program.domain.name)}")
@@ -249,7 +249,7 @@ def test_senders_that_are_not_the_accounts_are_refused_at_mail_su04(
         "<bob@example.net> ORCPT=rfc822;x", "<žmogus@example.net>", "<bob@@example.net>", "<" + "b" * 65 + "@example.net>",
     ],
 )  # fmt: skip
-def test_routes_and_what_is_no_mailbox_are_refused_at_rcpt_su03_sm01(client: Client, sender: str, path: str) -> None:
+def test_routes_and_what_is_no_mailbox_are_refused_at_rcpt_su_03_sm_01(client: Client, sender: str, path: str) -> None:
     client.say(f"MAIL FROM:<{sender}>")
     reply = client.say(f"RCPT TO:{path}")
     assert reply[:3] in {"501", "553", "555"}, reply
@@ -266,7 +266,7 @@ def test_routes_and_what_is_no_mailbox_are_refused_at_rcpt_su03_sm01(client: Cli
         "a@{lookalike}", "a@sub.{domain}",
     ],
 )  # fmt: skip
-def test_a_from_that_is_not_the_accounts_is_refused_at_data_su04_evil_34(
+def test_a_from_that_is_not_the_accounts_is_refused_at_data_su_04_evil_34(
     client: Client, program: Program, sender: str, written: str
 ) -> None:
     domain = program.domain.name
@@ -276,13 +276,13 @@ def test_a_from_that_is_not_the_accounts_is_refused_at_data_su04_evil_34(
     assert not Message.objects.exists()
 
 
-def test_another_accounts_domain_is_a_strangers_su04(client: Client, sender: str) -> None:
+def test_another_accounts_domain_is_a_strangers_su_04(client: Client, sender: str) -> None:
     other = Program()
     assert client.say(f"MAIL FROM:<a@{other.domain.name}>").startswith("550 5.7.1")
     assert client.mail(letter(f"a@{other.domain.name}"), sender=sender, to=["bob@example.net"]).startswith("550 5.7.1")
 
 
-def test_an_unverified_domain_sends_in_the_sandbox_only_su04(door: Door, program: Program) -> None:
+def test_an_unverified_domain_sends_in_the_sandbox_only_su_04(door: Door, program: Program) -> None:
     domain = make_domain(program.account, verified_at=None)
     with Client(door.plain) as client:
         client.log_in("App", program.secret)
@@ -294,7 +294,7 @@ def test_an_unverified_domain_sends_in_the_sandbox_only_su04(door: Door, program
         assert reply.startswith("550 5.7.1 The sender's domain is not verified.")
 
 
-def test_smtputf8_is_asked_for_and_then_supported_in02_su10(client: Client, program: Program, sender: str) -> None:
+def test_smtputf8_is_asked_for_and_then_supported_in_02_su_10(client: Client, program: Program, sender: str) -> None:
     client.say(f"MAIL FROM:<{sender}> SMTPUTF8")
     assert client.say("RCPT TO:<用户@例子.广告>").startswith("250 2.1.5")
     client.say("DATA")
@@ -313,7 +313,7 @@ def test_without_a_way_to_send_mails_are_put_off(client: Client, program: Progra
     assert client.mail(letter(sender), sender=sender, to=["bob@example.net"]).startswith("451 4.3.5")
 
 
-def test_a_limit_on_requests_holds_for_mails_too_su08(door: Door, program: Program, sender: str) -> None:
+def test_a_limit_on_requests_holds_for_mails_too_su_08(door: Door, program: Program, sender: str) -> None:
     type(program.key).objects.update(max_per_second=1)
     with Client(door.plain) as client:
         client.log_in("App", program.secret)
@@ -322,7 +322,7 @@ def test_a_limit_on_requests_holds_for_mails_too_su08(door: Door, program: Progr
     assert "451 4.7.1" in replies
 
 
-def test_while_the_database_is_away_the_answer_is_later_and_the_peer_learns_nothing_su07(
+def test_while_the_database_is_away_the_answer_is_later_and_the_peer_learns_nothing_su_07(
     client: Client, sender: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def be_away(self: object, *args: object, **kwargs: object) -> None:

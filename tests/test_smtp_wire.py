@@ -46,14 +46,14 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 
 @settings(max_examples=150)
 @given(BITS.map(b"".join), st.lists(st.integers(0, 400), max_size=6))
-def test_a_dotted_body_arrives_unchanged_in_any_pieces_sm02(body: bytes, places: list[int]) -> None:
+def test_a_dotted_body_arrives_unchanged_in_any_pieces_sm_02(body: bytes, places: list[int]) -> None:
     # What a correct client does with it (RFC 5321 §4.5.2), with the next command behind it.
     stuffed = (b"\r\n" + body + b"\r\n").replace(b"\r\n.", b"\r\n..")[2:] + b".\r\nQUIT\r\n"
     assert fed(cut(stuffed, places), read_all) == (body + b"\r\n", b"QUIT")
 
 
 @pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r", b"\r\n.\n\r\n"])
-def test_nothing_but_crlf_dot_crlf_ends_a_mail_sm03(end: bytes) -> None:
+def test_nothing_but_crlf_dot_crlf_ends_a_mail_sm_03(end: bytes) -> None:
     hidden = b"first" + end + b"MAIL FROM:<x@y.z>\r\nRCPT TO:<a@b.c>\r\nDATA\r\nsecond\r\n"
     mail, line = fed([hidden + b".\r\nNOOP\r\n"], read_all)
     assert b"MAIL FROM" in mail
@@ -64,7 +64,7 @@ def test_an_empty_mail_is_a_mail() -> None:
     assert fed([b".\r\n", b"NOOP\r\n"], read_all) == (b"", b"NOOP")
 
 
-def test_too_much_is_read_to_its_end_and_not_kept_sm04() -> None:
+def test_too_much_is_read_to_its_end_and_not_kept_sm_04() -> None:
     taken: list[int] = []
 
     def take(count: int) -> bool:
