@@ -6,6 +6,7 @@ import base64
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONCE, NONE, SELF
@@ -257,6 +258,24 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 FEEDBACK_SENDER_ID = env.word(
     "FEEDBACK_SENDER_ID", "sealpost", pattern=r"[A-Za-z0-9_.-]{5,15}", looks="5 to 15 letters, digits, dots or dashes"
 )
+
+# --- SMTP API -----------------------------------------------------------------------------------
+SMTP_HOSTNAME = env.word(
+    "SMTP_HOSTNAME",
+    str(urlsplit(PUBLIC_URL).hostname),
+    pattern=r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?",
+    looks="the name clients connect to, such as smtp.example.com",
+)
+SMTP_HOST = env.text("SMTP_HOST", "127.0.0.1" if LOCAL else "*")
+# Their own pair of files; one's own machine makes a pair.
+SMTP_TLS_CERT, SMTP_TLS_KEY = env.text("SMTP_TLS_CERT", ""), env.text("SMTP_TLS_KEY", "")
+_SMTP_READY = bool(SMTP_TLS_CERT)
+SMTP_PORT = env.integer("SMTP_PORT", 2587 if LOCAL else 587 * _SMTP_READY, low=0, high=65535)
+SMTP_TLS_PORT = env.integer("SMTP_TLS_PORT", 2465 if LOCAL else 465 * _SMTP_READY, low=0, high=65535)
+SMTP_PLAIN_PORT = env.integer("SMTP_PLAIN_PORT", 2525 if LOCAL else 0, low=0, high=65535)
+SMTP_HIPAA_PORT = env.integer("SMTP_HIPAA_PORT", 0, low=0, high=65535)
+SMTP_MAX_CONNECTIONS = env.integer("SMTP_MAX_CONNECTIONS", 500, low=1, high=10_000)
+SMTP_MAX_CONNECTIONS_PER_ADDRESS = env.integer("SMTP_MAX_CONNECTIONS_PER_ADDRESS", 50, low=1, high=10_000)
 
 # --- HTTP to others -----------------------------------------------------------------------------
 # Addresses of providers are typed by customers: one that leads into our own network is refused (sealpost.W004).

@@ -14,6 +14,7 @@ from campaigns.api import (
     domains,
     following,
     ip_management,
+    mime,
     sending,
     suppressions,
     templates,
@@ -41,6 +42,7 @@ def make_api() -> NinjaAPI:
     register_translators(api)
     for router in (
         sending.router,
+        mime.router,
         following.router,
         bulks.router,
         content.router,
