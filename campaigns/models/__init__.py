@@ -8,6 +8,7 @@ from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
 from campaigns.models.messages import Message, MessageState
+from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCount
 from campaigns.models.submissions import Door, Lane, Submission, SubmissionState
 from campaigns.models.suppressions import Suppression, SuppressionReason, SuppressionScope
 from campaigns.models.templates import EmailTemplate, SourceKind, TemplateVersion
@@ -15,9 +16,9 @@ from campaigns.models.transports import SandboxMail, Transport
 
 __all__ = [
     "Account", "BaaStatus", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact", "ContactList",
-    "DayCount", "DkimKey", "DnsFinding", "Domain", "DomainLimit", "Door", "EmailTemplate", "Event", "EventKind", "ImportJob", "ImportRowError",
-    "ImportSeen", "ImportState", "Lane", "Membership", "Message", "MessageState", "Purpose", "Role", "SandboxMail",
+    "DayCount", "DkimKey", "DmarcCount", "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "Event", "EventKind", "ImportJob", "ImportRowError",
+    "ImportSeen", "ImportState", "Lane", "Membership", "Message", "MessageState", "Purpose", "ReportKind", "Role", "SandboxMail",
     "Sender",
     "SourceKind", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
-    "SuppressionReason", "SuppressionScope", "TemplateVersion", "TokenBucket", "Transport", "WindowZone",
+    "SuppressionReason", "SuppressionScope", "TemplateVersion", "TlsCount", "TokenBucket", "Transport", "WindowZone",
 ]  # fmt: skip
