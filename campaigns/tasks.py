@@ -12,6 +12,7 @@ from django.utils import timezone
 from campaigns import jobs
 from campaigns.audiences import importing
 from campaigns.domains.lookup import make_resolver
+from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.models import ImportState
 from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery
@@ -110,4 +111,6 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
 
 def look_at_domains() -> None:
     """Ask DNS about domains that are due: new keys begin to sign, replaced ones retire. Runs every twenty minutes."""
-    verify_due(resolver=make_resolver(), now=timezone.now())
+    now = timezone.now()
+    forget_old_reports(now=now)
+    verify_due(resolver=make_resolver(), now=now)
