@@ -13,6 +13,7 @@ from campaigns import jobs
 from campaigns.audiences import checking, importing
 from campaigns.content import uploads
 from campaigns.domains.lookup import make_resolver
+from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
 from campaigns.models import Domain, ImportState
@@ -143,7 +144,9 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
 
 def look_at_domains() -> None:
     """Ask DNS about domains that are due: new keys begin to sign, replaced ones retire. Runs every twenty minutes."""
-    verify_due(resolver=make_resolver(), now=timezone.now())
+    now = timezone.now()
+    forget_old_reports(now=now)
+    verify_due(resolver=make_resolver(), now=now)
 
 
 def look_at_domain(domain_id: int) -> None:

@@ -260,6 +260,19 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 FEEDBACK_SENDER_ID = env.word(
     "FEEDBACK_SENDER_ID", "sealpost", pattern=r"[A-Za-z0-9_.-]{5,15}", looks="5 to 15 letters, digits, dots or dashes"
 )
+# What the records of every sending domain lead to, unless the domain says otherwise: the servers that hand our mail over
+# (terms of SPF), the server that takes bounces in (MX), the mailbox of reports (rua=).
+SPF_TERMS = env.words(
+    "SPF_TERMS",
+    pattern=r"(?:include|a):[A-Za-z0-9._-]+|ip[46]:[0-9a-fA-F.:]+(?:/\d{1,3})?",
+    looks="SPF terms such as ip4:192.0.2.10 or include:spf.example.net",
+)
+INBOUND_HOST = env.word(
+    "INBOUND_HOST", "", pattern=r"(?:[a-z0-9-]+\.)+[a-z0-9-]+|", looks="a host name such as mx.example.com"
+)
+REPORTS_ADDRESS = env.word(
+    "REPORTS_ADDRESS", "", pattern=r"[^@\s,;]+@[^@\s,;]+|", looks="an address such as reports@example.com"
+)
 
 # --- SMTP API -----------------------------------------------------------------------------------
 SMTP_HOSTNAME = env.word(

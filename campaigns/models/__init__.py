@@ -12,6 +12,7 @@ from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
 from campaigns.models.messages import Message, MessageState
 from campaigns.models.pools import LOWEST_PRIORITY, PoolAssignment, PoolMember, TransportPool
 from campaigns.models.preferences import Frequency, Goodbye, LeavingReason, Preference
+from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCount
 from campaigns.models.submissions import API_DOORS, LETTER_DOORS, Door, Lane, Submission, SubmissionState
 from campaigns.models.suppressions import Suppression, SuppressionReason, SuppressionScope
 from campaigns.models.templates import EmailTemplate, SourceKind, TemplateAttachment, TemplateVersion
@@ -20,11 +21,11 @@ from campaigns.models.transports import SandboxMail, Transport
 __all__ = [
     "API_DOORS", "LETTER_DOORS", "LOWEST_PRIORITY", "Account", "AddressCheck", "AddressCheckRun", "AddressRisk",
     "ApiKey", "BaaStatus", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact", "ContactList",
-    "DayCount", "DkimKey", "DnsFinding", "Domain", "DomainLimit", "Door", "EmailTemplate", "Event", "EventKind",
-    "Frequency", "Goodbye", "ImportJob", "ImportRowError", "ImportSeen", "ImportState", "Lane", "Language",
-    "LeavingReason", "MailboxVerdict", "Membership", "Message", "MessageState", "PoolAssignment", "PoolMember",
-    "Preference", "Purpose", "RequestKey", "Role", "SandboxMail", "Sender", "SourceKind", "Submission",
-    "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason", "SuppressionScope",
-    "TemplateAttachment", "TemplateVersion", "TokenBucket", "Transport", "TransportPool", "UploadedContent",
-    "WindowZone",
+    "DayCount", "DkimKey", "DmarcCount", "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door",
+    "EmailTemplate", "Event", "EventKind", "Frequency", "Goodbye", "ImportJob", "ImportRowError", "ImportSeen",
+    "ImportState", "Lane", "Language", "LeavingReason", "MailboxVerdict", "Membership", "Message", "MessageState",
+    "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind", "RequestKey", "Role", "SandboxMail",
+    "Sender", "SourceKind", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
+    "SuppressionReason", "SuppressionScope", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket",
+    "Transport", "TransportPool", "UploadedContent", "WindowZone",
 ]  # fmt: skip
