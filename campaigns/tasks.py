@@ -16,6 +16,7 @@ from campaigns.domains.upkeep import verify_due
 from campaigns.models import ImportState
 from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery
 from campaigns.planning import fanout, sending
+from campaigns.tracking import hit_ledger
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,10 @@ def _finish_submissions(now: datetime) -> None:
     finish.finish_submissions(now=now)
 
 
+def _judge_hits(now: datetime) -> None:
+    hit_ledger.rejudge_recent(now=now)
+
+
 def _ring_for_imports(now: datetime) -> None:
     for job_id in importing.find_stopped(now=now):
         jobs.ring(_IMPORT, job_id)
@@ -105,6 +110,7 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _ring_for_messages,
     _finish_submissions,
     _ring_for_imports,
+    _judge_hits,
 )
 
 

@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "campaigns.web.health.HealthMiddleware",
+    "campaigns.web.visits.VisitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -251,6 +252,14 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 FEEDBACK_SENDER_ID = env.word(
     "FEEDBACK_SENDER_ID", "sealpost", pattern=r"[A-Za-z0-9_.-]{5,15}", looks="5 to 15 letters, digits, dots or dashes"
 )
+
+# --- Opens and clicks ---------------------------------------------------------------------------
+# Where links and pictures of mails lead to, unless their domain has a host of its own.
+TRACKING_URL = env.web_url("TRACKING_URL", PUBLIC_URL)
+# How long a hit waits for others before it is written down; 0 writes each before it is answered.
+TRACKING_FLUSH_MS = env.integer("TRACKING_FLUSH_MS", 100, low=0, high=10_000)
+# A link nobody sees, in every tracked mail: what follows it is a machine. Some spam filters dislike hidden links.
+TRACKING_DECOY = env.boolean("TRACKING_DECOY", False)
 
 # --- HTTP to others -----------------------------------------------------------------------------
 # Addresses of providers are typed by customers: one that leads into our own network is refused (sealpost.W004).

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 class BaaStatus(models.TextChoices):
@@ -51,6 +52,15 @@ class Account(Public, Stamped):
     stop_at_complaint_percent = models.FloatField(
         default=0.3, help_text="A campaign pauses itself when more of its readers than this call it spam."
     )
+
+    # The most that any mail of the account does; domain, campaign, list and reader can only lower it (LA-04).
+    tracking = models.PositiveSmallIntegerField(
+        "opens and clicks", choices=TrackingLevel, default=TrackingLevel.AGGREGATE
+    )
+    tracking_transactional = models.PositiveSmallIntegerField(
+        "opens and clicks of transactional mail", choices=TrackingLevel, default=TrackingLevel.OFF
+    )
+    tracking_needs_consent = models.BooleanField("only people who agreed", default=True)
 
     class Meta:
         ordering = ["name"]

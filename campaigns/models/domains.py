@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 def new_ownership_token() -> str:
@@ -30,6 +31,12 @@ class Domain(Public, Stamped):
         default="",
         help_text="Where bounces go, such as bounces@mail.example.org. Empty: to the From address.",
     )
+    tracking_host = models.CharField(
+        max_length=253, blank=True, default="", help_text="The host of links and pictures, such as click.example.org."
+    )
+    tracking = models.PositiveSmallIntegerField("opens and clicks", choices=TrackingLevel, null=True, blank=True)
+    track_opens = models.BooleanField(default=True)
+    track_clicks = models.BooleanField(default=True)
     max_per_second = models.FloatField("messages per second", null=True, blank=True, help_text="Empty: no limit.")
     warmup_started_on = models.DateField(
         null=True, blank=True, help_text="From this day the daily number of messages grows by the warm-up plan."

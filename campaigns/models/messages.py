@@ -65,6 +65,8 @@ class Message(Public):
             ),
             models.Index(fields=["lease_until"], name="message_lease_sweep", condition=Q(state=MessageState.SENDING)),
             models.Index(fields=["submission", "state"], name="message_report"),
+            # Why some did not arrive: few rows, asked again and again by the page of a running campaign.
+            models.Index(fields=["submission", "error_code"], name="message_reasons", condition=~Q(error_code="")),
         ]
 
     def __str__(self) -> str:

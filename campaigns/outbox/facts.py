@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from campaigns.content.compile import CompiledVersion
 from campaigns.models import Door, Submission
+from campaigns.outbox.tracker import is_allowed
 from compliance.facts import SendFacts
 
 FEATURES = {Door.CAMPAIGN: "campaign.broadcast", Door.TEST: "campaign.test-send"}
@@ -26,6 +27,7 @@ def submission_facts(submission: Submission, *, compiled: CompiledVersion) -> Se
         has_postal_address=compiled.has_postal_address and bool(submission.account.postal_address.strip()),
         message_bytes=None,
         recipient_block=None,
+        tracks=is_allowed(submission),
     )
 
 

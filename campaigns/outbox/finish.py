@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from campaigns.models import Campaign, CampaignState, Message, Submission, SubmissionState
-from campaigns.outbox import control, states
+from campaigns.outbox import control, counts, states
 
 
 def finish_submissions(*, now: datetime, only: int | None = None) -> int:
@@ -26,4 +26,5 @@ def finish_submissions(*, now: datetime, only: int | None = None) -> int:
             state=SubmissionState.DONE, finished_at=now
         )
         Campaign.objects.filter(submissions__in=ids, state=CampaignState.SENDING).update(state=CampaignState.SENT)
+    counts.recount(ids)
     return done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import DatabaseError
 from django.utils import timezone
@@ -37,7 +37,8 @@ class Preparer:
         """Raises CampaignError when no mail of the submission can be made at all."""
         self._submission = submission
         self._letterhead = render.make_letterhead(submission)
-        self._facts = facts.submission_facts(submission, compiled=self._letterhead.compiled)
+        known = facts.submission_facts(submission, compiled=self._letterhead.compiled)
+        self._facts = replace(known, tracks=self._letterhead.tracker is not None)
         self._make = render_content.make_content if takes_content else _make_wire
         self._judgements: dict[tuple[str, int], _Judgement] = {}
 
@@ -47,7 +48,12 @@ class Preparer:
         return "" if verdict.allowed else verdict.findings[0].text
 
     def blocked(self, messages: list[Claimed]) -> dict[str, str]:
-        """Who opted out since planning, by address key: asked once a batch, right before hand-over (UN-11)."""
+        """Who opted out since planning, by address key: asked once a batch, right before hand-over (UN-11).
+
+        What they chose about opens and clicks is looked up at the same moment.
+        """
+        if self._letterhead.tracker is not None:
+            self._letterhead.tracker.look_up([message.address_key for message in messages])
         return suppression.blocked(
             self._submission.account_id,
             keys=[message.address_key for message in messages],

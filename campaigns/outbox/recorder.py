@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaigns.delivery.base import Outcome
 from campaigns.models import Submission
-from campaigns.outbox import breaker, record
+from campaigns.outbox import breaker, counts, record
 from campaigns.outbox.journal import Journal
 from campaigns.outbox.prepare import Preparer
 from campaigns.outbox.record import Result
@@ -26,6 +26,7 @@ class Recorder:
 
     def __init__(self, submission: Submission, *, journal: Journal, preparer: Preparer) -> None:
         self._submission, self._journal, self._preparer = submission, journal, preparer
+        self._counted = submission.pk if counts.is_counted(submission) else None
         self._results: list[Result] = []
         self._outcomes: Counter[Outcome] = Counter()
         self._flushed_at = time.monotonic()
@@ -48,7 +49,7 @@ class Recorder:
         if not self._results and not decided:
             return
         with transaction.atomic():
-            record.record_results(self._results, worker=self._journal.worker, now=now)
+            record.record_results(self._results, worker=self._journal.worker, now=now, counted=self._counted)
             gate.record(self._submission.pk, decided=decided, now=now)
         self._preparer.forget_decisions()
         self._journal.forget(result.id for result in self._results)
