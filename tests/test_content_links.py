@@ -287,9 +287,9 @@ SOME_URL = st.builds(
     "{}://{}{}".format,
     st.sampled_from(["http", "https", "HTTPS"]),
     st.sampled_from(["x.example", "žalia.example", "x.example:8080", "[::1]"]),
-    st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp", "Co"), exclude_characters='<>"'), max_size=40).map(
-        lambda tail: f"/{tail}".rstrip()
-    ),
+    st.text(
+        st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp", "Co"), exclude_characters='<>"'), max_size=40
+    ).map(lambda tail: f"/{tail}".rstrip()),
 )
 
 
@@ -314,7 +314,9 @@ def test_rewriting_changes_nothing_but_targets_twice_is_once_and_it_can_be_undon
     assert undone == page
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "java\nscript:x", "data:text/html,x", "vbscript:x", "ftp://x.example/"])
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "java\nscript:x", "data:text/html,x", "vbscript:x", "ftp://x.example/"]
+)
 def test_lw_02_only_web_addresses_may_lead_through_us(url: str) -> None:
     assert not may_track(url)
     assert find_links(f'<a href="{html.escape(url)}">x</a>') == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
@@ -30,28 +30,29 @@ from campaigns.outbox.link_book import LinkNumbers
 
 @dataclass(frozen=True, slots=True)
 class TrackingOptions:
-    """What a send request says about tracking; `level` None leaves it to the account. `utm` are names and plain values."""
+    """What a send request says about tracking; `level` None leaves it to the account. `utm` are (name, plain value)."""
 
     level: int | None = None
     opens: bool = True
     clicks: bool = True
     pixel: str = PixelPosition.TOP
-    utm: Mapping[str, str] = field(default_factory=dict)
+    utm: tuple[tuple[str, str], ...] = ()
 
     def as_option(self) -> dict[str, Any]:
         """As the submission keeps it."""
-        return asdict(self) | {"utm": dict(self.utm), "pixel": str(self.pixel)}
+        # A list: a database may put the names of an object into an order of its own.
+        return asdict(self) | {"utm": [list(pair) for pair in self.utm], "pixel": str(self.pixel)}
 
 
 def campaign_tracking(campaign: Campaign) -> TrackingOptions:
     """What a campaign says about tracking."""
-    utm = {name: getattr(campaign, name) for name in ("utm_source", "utm_medium", "utm_campaign", "utm_content")}
+    utm = ((name, getattr(campaign, name)) for name in ("utm_source", "utm_medium", "utm_campaign", "utm_content"))
     return TrackingOptions(
         level=campaign.tracking,
         opens=campaign.track_opens,
         clicks=campaign.track_clicks,
         pixel=campaign.pixel_position,
-        utm={name: value for name, value in utm.items() if value},
+        utm=tuple((name, value) for name, value in utm if value),
     )
 
 
@@ -114,7 +115,7 @@ def open_tracker(submission: Submission) -> Tracker | None:
     switches = submission_switches(submission)
     domain = submission.sender.domain if submission.sender else None
     clicks, opens = (_is_on(submission, domain, what) for what in ("clicks", "opens"))
-    utm = tuple((name, quote(value, safe="")) for name, value in _option(submission, "utm", {}).items())
+    utm = tuple((name, quote(value, safe="")) for name, value in _option(submission, "utm", []))
     is_tracked = bool(levels.ceiling(switches)) and (clicks or opens)
     if not is_tracked and not utm:
         return None

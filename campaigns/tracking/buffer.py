@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.util import Finalize
@@ -45,7 +44,7 @@ class HitBuffer:
         self._wake = threading.Event()
         self._starting, self._writing = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
-        self._ending = False
+        self._end = threading.Event()
 
     def add(self, hit: RawHit) -> None:
         """Take a hit; never waits for the database unless asked to, never raises."""
@@ -77,11 +76,12 @@ class HitBuffer:
 
     def close(self) -> None:
         """Write what waits, as far as that takes no longer than a last chance, and end the thread."""
-        self._ending = True
+        self._end.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(LAST_CHANCE)
-        self._thread, self._ending = None, False
+        self._thread = None
+        self._end.clear()
 
     def _start(self) -> None:
         with self._starting:
@@ -93,17 +93,15 @@ class HitBuffer:
 
     def _run(self) -> None:
         pause = _RETRY
-        while not self._ending:
+        while not self._end.is_set():
             if not self._wake.wait(_IDLE):
                 connections.close_all()
                 self._wake.wait()
-            if not self._ending:
-                time.sleep(self._every)
+            self._end.wait(self._every)
             self._wake.clear()
             if self._try_to_flush():
                 pause = _RETRY
-            elif not self._ending:
-                time.sleep(pause)
+            elif not self._end.wait(pause):
                 pause = min(pause * 2, _LONGEST_RETRY)
                 self._wake.set()
         connections.close_all()

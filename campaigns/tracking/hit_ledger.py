@@ -50,14 +50,16 @@ class Difference:
     figures: Figures = field(default_factory=Counter)
     corrections: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def settle(self, submission_id: int, *, before: Sequence[Hit], after: Sequence[Hit]) -> None:
-        """Note what the hits of one mail were and what they are."""
-        known = {hit.id: hit for hit in before if hit.id is not None}
+    def settle(
+        self, submission_id: int, *, written: Sequence[Hit], counted: Sequence[Hit], after: Sequence[Hit]
+    ) -> None:
+        """Note what the hits of one mail are; what of them is written down, and what of that is in the figures."""
+        known = {hit.id: hit for hit in written}
         for hit in after:
-            if hit.id is not None and hit != known.get(hit.id):
+            if hit.id is not None and hit != known[hit.id]:
                 self.corrections[hit.code].append(hit.id)
         self.figures.update(count_message(submission_id, after))
-        self.figures.subtract(count_message(submission_id, before))
+        self.figures.subtract(count_message(submission_id, counted))
 
     def apply(self) -> int:
         """Write it down; returns how many verdicts changed. Needs a transaction that holds the submissions."""
@@ -79,7 +81,7 @@ def write_hits(messages: Mapping[int, HitMessage], named: Mapping[int, list[Hit]
         room = max(MOST_PER_MESSAGE - len(before), 0)
         after = _judge_all(message, [*before, *new[:room]], delivered[message_id])
         fresh += [(message_id, hit) for hit in after if hit.id is None]
-        difference.settle(message.submission_id, before=before, after=after)
+        difference.settle(message.submission_id, written=before, counted=before, after=after)
     _insert(fresh)
     return len(fresh)
 
@@ -172,7 +174,7 @@ def _look_again(message_ids: Collection[int], *, fresh: frozenset[int]) -> int:
             message = messages[message_id]
             after = _judge_all(message, found, delivered[message_id])
             counted = [hit for hit in found if hit.id not in fresh]
-            difference.settle(message.submission_id, before=counted, after=after)
+            difference.settle(message.submission_id, written=found, counted=counted, after=after)
         return difference.apply()
 
 

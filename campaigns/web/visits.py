@@ -51,7 +51,8 @@ class VisitMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         path = request.path_info
-        host, _ = split_domain_port(request.META.get("HTTP_HOST", ""))
+        # As Django's own get_host has it, which would refuse hosts it is not told of.
+        host, _ = split_domain_port(request.META.get("HTTP_HOST") or request.META["SERVER_NAME"])
         is_visit = path.startswith((CLICK, OPEN))
         accounts = _accounts_of(host)
         if is_visit and accounts != frozenset():
