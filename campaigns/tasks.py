@@ -16,7 +16,7 @@ from campaigns.domains.upkeep import verify_due
 from campaigns.models import ImportState
 from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery
 from campaigns.planning import fanout, sending
-from campaigns.tracking import hit_ledger
+from campaigns.tracking import breakdown, hit_ledger
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,11 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _ring_for_imports,
     _judge_hits,
 )
+
+
+def break_down(submission_id: int) -> None:
+    """Count a large submission by domain and by hour, for the page that shows it."""
+    breakdown.make_breakdown(submission_id, now=timezone.now())
 
 
 def look_at_domains() -> None:

@@ -11,13 +11,14 @@ from django.http import HttpRequest
 
 from campaigns.accounts.creation import create_account
 from campaigns.admin.account_limits import LIMIT_FIELDS, DomainLimitInline, LimitsForm
+from campaigns.admin.account_tracking import TRACKING_FIELDS, TrackingForm
 from campaigns.admin.rights import Right
 from campaigns.admin.scoping import AccountScopedAdmin, SealpostInline
 from campaigns.models import Account, Membership
 from campaigns.outbox import due
 
 
-class AccountForm(LimitsForm):
+class AccountForm(LimitsForm, TrackingForm):
     """Zones come as a list; a new account is made by the accounts room, which also gives it the sandbox."""
 
     time_zone = forms.ChoiceField(
@@ -28,7 +29,7 @@ class AccountForm(LimitsForm):
 
     class Meta:
         model = Account
-        fields = ("name", "slug", "postal_address", "time_zone", "baa_status", *LIMIT_FIELDS)
+        fields = ("name", "slug", "postal_address", "time_zone", "baa_status", *LIMIT_FIELDS, *TRACKING_FIELDS)
         widgets: ClassVar[dict[str, forms.Widget]] = {"postal_address": forms.Textarea(attrs={"rows": 3})}
         labels: ClassVar[dict[str, str]] = {"slug": "Short name", "baa_status": "Agreement under HIPAA (BAA)"}
         help_texts: ClassVar[dict[str, str]] = {
@@ -68,7 +69,11 @@ class AccountAdmin(AccountScopedAdmin):
         basics = [*fields, "baa_status"] if request.user.is_superuser else fields
         if obj is None:
             return [(None, {"fields": basics})]
-        return [(None, {"fields": basics}), ("Speed and safety", {"fields": list(LIMIT_FIELDS)})]
+        return [
+            (None, {"fields": basics}),
+            ("Speed and safety", {"fields": list(LIMIT_FIELDS)}),
+            ("Opens and clicks", {"fields": list(TRACKING_FIELDS)}),
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002
         return () if obj is None else ("slug",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.utils.html import format_html
 
 from campaigns import addresses
 from campaigns.admin.domain_page import SendingForm, list_records, list_removable, show_warmup
+from campaigns.admin.domain_tracking import show_tracking
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
@@ -59,6 +61,7 @@ class DomainAdmin(RoomScreen):
     def get_urls(self) -> list[URLPattern]:
         return [
             self.page("<uuid:public_id>/check/", self.check_dns, name="check"),
+            self.page("<uuid:public_id>/tracking/", partial(show_tracking, self), name="tracking"),
             self.page("<uuid:public_id>/key/<slug:algorithm>/", self.change_key, name="key"),
             self.page("<uuid:public_id>/cancel-key/<slug:selector>/", self.cancel_key, name="cancel_key"),
             *super().get_urls(),

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from campaigns import tokens
 from campaigns.audiences.choices import read_choices
+from campaigns.content.links import LinkKey
 from campaigns.content.tracked import LinkPlan, Tracked
 from campaigns.models import (
     BaaStatus,
@@ -22,6 +23,7 @@ from campaigns.models import (
     Lane,
     PixelPosition,
     Submission,
+    TrackedLink,
     TrackingLevel,
 )
 from campaigns.outbox import levels
@@ -115,7 +117,7 @@ def open_tracker(submission: Submission) -> Tracker | None:
     switches = submission_switches(submission)
     domain = submission.sender.domain if submission.sender else None
     clicks, opens = (_is_on(submission, domain, what) for what in ("clicks", "opens"))
-    utm = tuple((name, quote(value, safe="")) for name, value in _option(submission, "utm", []))
+    utm = _utm(submission)
     is_tracked = bool(levels.ceiling(switches)) and (clicks or opens)
     if not is_tracked and not utm:
         return None
@@ -130,6 +132,22 @@ def open_tracker(submission: Submission) -> Tracker | None:
     )
     untracked = LinkPlan(base=base, number=None, utm=utm, own=plan.own)
     return Tracker(submission, switches, plan, untracked)
+
+
+def view_plan(submission: Submission) -> LinkPlan:
+    """The plan its mails were made by, for looking at them: links that were never in a mail have the number 0."""
+    known = {LinkKey(row.url, row.place): row.number for row in TrackedLink.objects.filter(submission=submission)}
+    base = tracking_base(submission.sender.domain if submission.sender else None)
+    return LinkPlan(
+        base=base,
+        number=lambda links: [known.get(link, 0) for link in links],
+        utm=_utm(submission),
+        own=own_prefixes(base),
+    )
+
+
+def _utm(submission: Submission) -> tuple[tuple[str, str], ...]:
+    return tuple((name, quote(value, safe="")) for name, value in _option(submission, "utm", []))
 
 
 def _is_on(submission: Submission, domain: Domain | None, what: str) -> bool:
