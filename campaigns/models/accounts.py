@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 class BaaStatus(models.TextChoices):
@@ -74,6 +75,14 @@ class Account(Public, Stamped):
     brand_color = models.CharField("colour", max_length=7, blank=True, default="", validators=[validate_color])
     logo = models.BinaryField(null=True, editable=False)
     logo_type = models.CharField(max_length=20, blank=True, default="", editable=False)
+    # The most that any mail of the account does; domain, campaign, list and reader can only lower it (LA-04).
+    tracking = models.PositiveSmallIntegerField(
+        "opens and clicks", choices=TrackingLevel, default=TrackingLevel.AGGREGATE
+    )
+    tracking_transactional = models.PositiveSmallIntegerField(
+        "opens and clicks of transactional mail", choices=TrackingLevel, default=TrackingLevel.OFF
+    )
+    tracking_needs_consent = models.BooleanField("only people who agreed", default=True)
 
     class Meta:
         ordering = ["name"]

@@ -18,6 +18,7 @@ from campaigns.models import (
     BaaStatus,
     Door,
     Lane,
+    PixelPosition,
     Purpose,
     Submission,
     SubmissionState,
@@ -29,6 +30,7 @@ from campaigns.outbox import facts
 from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
 from campaigns.outbox.pools import choose_transport
 from campaigns.outbox.rows import NewMessage
+from campaigns.outbox.tracker import TrackingOptions
 from campaigns.outbox.windows import WeekWindow
 from compliance import gate
 from compliance.facts import AttachmentFacts
@@ -191,7 +193,7 @@ def make_submission(
         content=request.content,
         domain=domain,
         transport=transport,
-        options={"week": request.week.as_option()} if request.week else {},
+        options=_options(request),
         send_at=batch.send_at,
         valid_until=batch.send_at + min(request.valid_for, LONGEST_VALIDITY),
         planned=count,
@@ -205,6 +207,18 @@ def make_submission(
     submission.webhook_sealed = seal_webhook(submission, request.webhook)
     submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
     return submission
+
+
+def _options(request: EmailRequest) -> dict[str, Any]:
+    """What hand-over needs of the request later; a request can ask for less tracking than the account does, never more."""
+    payload = request.payload
+    tracking = TrackingOptions(
+        opens=payload.track_opens is not False,
+        clicks=payload.track_clicks is not False,
+        pixel=PixelPosition.TOP if payload.pixel_at_top else PixelPosition.BOTTOM,
+    )
+    week = {"week": request.week.as_option()} if request.week else {}
+    return {"tracking": tracking.as_option(), **week}
 
 
 def _heading(group: Group) -> Heading:
