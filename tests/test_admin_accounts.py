@@ -32,7 +32,7 @@ def door(client: Client, account: Account) -> Client:
 def form(account: Account, *rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """What the page of an account posts."""
     posted = {
-        "name": account.name, "postal_address": account.postal_address, "time_zone": account.time_zone,
+        "name": account.name, "postal_address": account.postal_address, "time_zone": account.time_zone, "language": "en",
         "max_per_second": "", "stop_at_bounce_percent": "5", "stop_at_complaint_percent": "0.3",
         "domain_limits-TOTAL_FORMS": len(rows), "domain_limits-INITIAL_FORMS": sum("id" in row for row in rows),
     }  # fmt: skip
