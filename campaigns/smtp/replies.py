@@ -53,6 +53,7 @@ LOGIN_LATER = "454 4.7.0 Temporary authentication failure"
 _CODES = (
     ("mail.line-too-long", "500 5.5.2"),
     ("mail.too-large", "552 5.3.4"),
+    ("mail.finished-marketing", "554 5.7.1"),
     ("request.too-large", "552 5.3.4"),
     ("request.too-many-recipients", "452 4.5.3"),
     ("request.no-recipients", "554 5.5.1"),
