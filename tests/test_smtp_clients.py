@@ -95,7 +95,7 @@ def full_mail(program: Program) -> EmailMessage:
     mail["Subject"] = "Jūsų užsakymas – išsiųstas " * 4
     mail.set_content(TEXT)
     mail.add_alternative(HTML, subtype="html")
-    body = mail.get_payload()[1]
+    body = mail.get_body(preferencelist=("html",))
     assert isinstance(body, EmailMessage)
     body.add_related(PNG, "image", "png", cid="<logo@shop>", filename="logo.png")
     mail.add_attachment(PDF, maintype="application", subtype="pdf", filename="sąskaita Nr. 17.pdf")
