@@ -174,7 +174,7 @@ SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000 if _HTTPS else 0, low
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SECURE_SSL_REDIRECT = env.boolean("SSL_REDIRECT", _HTTPS)
 # One-click POSTs and providers' reports are answered where they arrive, even behind a proxy that forgot the header.
-SECURE_REDIRECT_EXEMPT = [r"^u/", r"^callbacks/", r"^email/"]
+SECURE_REDIRECT_EXEMPT = [r"^u/", r"^p/", r"^me/", r"^callbacks/", r"^email/"]
 BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -206,6 +206,8 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 # --- Words, time, static ------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 USE_I18N = True
+# Readers get pages in the language of their organisation; the admin speaks English.
+LOCALE_PATHS = [BASE_DIR / "templates" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"

@@ -10,7 +10,7 @@ from campaigns.accounts import keys, limits
 from campaigns.accounts.keys import Credential
 from campaigns.accounts.lanes import require_door
 from campaigns.accounts.presented import find_remote
-from campaigns.models import Lane
+from campaigns.models import Account, Lane
 
 _SENDING = ("message:send", "email:message:send")
 
@@ -32,6 +32,12 @@ class Allow:
         keys.require_scope(credential, *self.scopes)
         limits.take_request(credential, operation=self.operation, now=now)
         return credential
+
+
+def account_of(request: HttpRequest) -> Account:
+    """The account whose program asks; for operations behind Allow."""
+    credential: Credential = request.auth  # type: ignore[attr-defined]
+    return credential.account
 
 
 SEND = Allow("messages.send", *_SENDING)

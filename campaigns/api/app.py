@@ -7,7 +7,19 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from campaigns.api import bulks, following, mime, sending
+from campaigns.api import (
+    bulks,
+    content,
+    domain_pools,
+    domains,
+    following,
+    ip_management,
+    mime,
+    sending,
+    suppressions,
+    templates,
+    validation,
+)
 from campaigns.api.envelopes import refuse
 from campaigns.api.parser import TrimmingParser
 from campaigns.api.translate import register_translators
@@ -28,8 +40,20 @@ def make_api() -> NinjaAPI:
         parser=TrimmingParser(),
     )
     register_translators(api)
-    for router in (sending.router, mime.router, following.router, bulks.router):
-        api.add_router("/email", router)
+    for router in (
+        sending.router,
+        mime.router,
+        following.router,
+        bulks.router,
+        content.router,
+        domains.router,
+        suppressions.router,
+        ip_management.router,
+        domain_pools.router,
+        templates.router,
+        validation.router,
+    ):
+        api.add_router("", router)
     return api
 
 
@@ -40,4 +64,4 @@ def answer_nothing(request: HttpRequest) -> HttpResponse:
 
 
 api = make_api()
-urlpatterns: list[URLPattern | URLResolver] = [path("", api.urls), re_path(r"^email/", answer_nothing)]
+urlpatterns: list[URLPattern | URLResolver] = [path("email/", api.urls), re_path(r"^email/", answer_nothing)]

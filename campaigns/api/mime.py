@@ -31,7 +31,8 @@ from campaigns.errors import CampaignError
 from campaigns.models import Door
 from campaigns.outbox import repeats
 from campaigns.outbox.finished import Origin, check_recipient, compose_batch, load_rights
-from campaigns.outbox.requests import MOST_RECIPIENTS, Batch, accept_requests, check_batch
+from campaigns.outbox.requests import MOST_RECIPIENTS, Batch, check_batch
+from campaigns.outbox.together import accept_requests
 
 router = Router(tags=["Sending"])
 _IDEMPOTENCY = "Idempotency-Key"

@@ -1,4 +1,9 @@
-"""Accepting what many callers bring at the same moment in one transaction: one commit for all of them."""
+"""Accepting mail of programs: the one way in behind the HTTP and the SMTP API.
+
+Everything is durable when a function returns, or nothing is; what many callers bring at the same moment costs one commit.
+Whether a mail may leave is not asked yet: the gate decides at hand-over, as for every mail, and what it refuses is told in
+reports.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +21,25 @@ from campaigns.outbox.rows import NewMessage, insert_messages
 from campaigns.outbox.submission_rows import insert_submissions
 
 
+def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
+    """Store every mail of a batch, queued, in one transaction; the way out is told after the commit.
+
+    With `together` one mail stands for the whole `to`, as Infobip has it. Ask `check_batch` first. Raises CampaignError
+    `request.no-transport`, `request.pool-unknown` or `request.pool-empty`.
+    """
+    (result,) = accept_together([batch], now=now)
+    if isinstance(result, CampaignError):
+        raise result
+    return result
+
+
 def accept_together(batches: Sequence[Batch], *, now: datetime) -> list[list[Accepted] | CampaignError]:
     """What accept_requests gives for each batch, or the refusal of that batch alone; durable when it returns.
 
     Anything else it raises is about all of them, and nothing of any is stored.
     """
-    routes, domains = _find_routes(batches), _find_domains(batches)
+    domains = _find_domains(batches)
+    routes = _find_routes(batches, domains)
     results: list[list[Accepted] | CampaignError] = [_refusal(batch, routes) or [] for batch in batches]
     planned = [
         (batch, request, answers, _plan(batch, request, routes, domains))
@@ -46,34 +64,36 @@ def accept_together(batches: Sequence[Batch], *, now: datetime) -> list[list[Acc
     return results
 
 
-_Routes = dict[tuple[int, str], Transport | CampaignError]
+_Route = tuple[int, str, str]
+_Routes = dict[_Route, Transport | CampaignError]
 _Domains = dict[tuple[int, str], Domain]
 
 
 def _refusal(batch: Batch, routes: _Routes) -> CampaignError | None:
-    found = (routes[_route(batch, request.pool)] for request in batch.requests)
+    found = (routes[_route(batch, request)] for request in batch.requests)
     return next((route for route in found if isinstance(route, CampaignError)), None)
 
 
 def _plan(batch: Batch, request: EmailRequest, routes: _Routes, domains: _Domains) -> Submission:
-    transport = routes[_route(batch, request.pool)]
+    transport = routes[_route(batch, request)]
     assert isinstance(transport, Transport)
     domain = domains.get((batch.account.pk, request.sender_domain))
     return make_submission(batch, request, transport=transport, domain=domain)
 
 
-def _route(batch: Batch, pool: str) -> tuple[int, str]:
-    return batch.account.pk, pool
+def _route(batch: Batch, request: EmailRequest) -> _Route:
+    return batch.account.pk, request.pool, request.sender_domain
 
 
-def _find_routes(batches: Sequence[Batch]) -> _Routes:
-    wanted = {_route(batch, request.pool): batch.account for batch in batches for request in batch.requests}
+def _find_routes(batches: Sequence[Batch], domains: _Domains) -> _Routes:
+    wanted = {_route(batch, request): batch.account for batch in batches for request in batch.requests}
     found: _Routes = {}
-    for (number, pool), account in wanted.items():
+    for route, account in wanted.items():
+        number, pool, name = route
         try:
-            found[number, pool] = find_transport(account, pool)
+            found[route] = find_transport(account, pool=pool, domain=domains.get((number, name)))
         except CampaignError as error:
-            found[number, pool] = error
+            found[route] = error
     return found
 
 

@@ -21,8 +21,8 @@ from campaigns.accounts import limits
 from campaigns.accounts.keys import Credential
 from campaigns.errors import CampaignError
 from campaigns.outbox import repeats
-from campaigns.outbox.requests import Batch, accept_requests, check_batch
-from campaigns.outbox.together import accept_together
+from campaigns.outbox.requests import Batch, check_batch
+from campaigns.outbox.together import accept_requests, accept_together
 
 log = logging.getLogger(__name__)
 
