@@ -9,6 +9,7 @@ BYE = "221 2.0.0 Bye"
 SENDER_OK = "250 2.1.0 Sender OK"
 RECIPIENT_OK = "250 2.1.5 Recipient OK"
 GO_ON = "354 End data with <CR><LF>.<CR><LF>"
+QUEUED = "250 2.6.0 Message queued as"
 LET_IN = "235 2.7.0 Authentication successful"
 VERIFY = "252 2.5.0 Send some mail, then we will see"
 HELP = "214 2.0.0 See the documentation of the SMTP API"
@@ -86,4 +87,4 @@ def say(error: CampaignError) -> str:
 
 def queued(message_id: str) -> str:
     """The one reply after which the mail is ours (SU-07)."""
-    return f"250 2.6.0 Message queued as {message_id}"
+    return f"{QUEUED} {message_id}"
