@@ -79,14 +79,10 @@ def send_mime_email(request: HttpRequest, body: MimeRequest) -> HttpResponse:
     sender, mail = _read(body, now=now)
     with _faults_at("from" if sender is not None else "mimeMessage"):
         load_rights(credential.account).require(mail.sender.domain)
-    controls = _controls(body, mail.controls)
-    batch = compose_batch(
-        mail,
-        origin=Origin(credential.account, Door.HTTP, credential.purpose, credential.lane),
-        recipients=_recipients(body, mail),
-        controls=controls,
-        now=now,
-    )
+    controls, recipients = _controls(body, mail.controls), _recipients(body, mail)
+    origin = Origin(credential.account, Door.HTTP, credential.purpose, credential.lane)
+    with _faults_at("mimeMessage"):
+        batch = compose_batch(mail, origin=origin, recipients=recipients, controls=controls, now=now)
     check_batch(batch)
 
     def make() -> bytes:
