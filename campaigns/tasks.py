@@ -13,11 +13,13 @@ from campaigns import jobs
 from campaigns.audiences import checking, importing
 from campaigns.content import uploads
 from campaigns.domains.lookup import make_resolver
+from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
+from campaigns.tracking import breakdown, hit_ledger
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +121,10 @@ def _forget(now: datetime) -> None:
     deliveries.forget_old(now=now)
 
 
+def _judge_hits(now: datetime) -> None:
+    hit_ledger.rejudge_recent(now=now)
+
+
 def _ring_for_imports(now: datetime) -> None:
     for job_id in importing.find_stopped(now=now):
         jobs.ring(_IMPORT, job_id)
@@ -138,12 +144,20 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _forget,
     _ring_for_imports,
     _ring_for_checks,
+    _judge_hits,
 )
+
+
+def break_down(submission_id: int) -> None:
+    """Count a large submission by domain and by hour, for the page that shows it."""
+    breakdown.make_breakdown(submission_id, now=timezone.now())
 
 
 def look_at_domains() -> None:
     """Ask DNS about domains that are due: new keys begin to sign, replaced ones retire. Runs every twenty minutes."""
-    verify_due(resolver=make_resolver(), now=timezone.now())
+    now = timezone.now()
+    forget_old_reports(now=now)
+    verify_due(resolver=make_resolver(), now=now)
 
 
 def look_at_domain(domain_id: int) -> None:

@@ -23,6 +23,8 @@ for _name in (Path(__file__).resolve().parent.parent / ".env.example").read_text
         os.environ.pop(_variable, None)
 os.environ["ENV_FILE"] = os.devnull
 os.environ["INSTANCE"] = f"test-{os.getpid()}"
+# Tests that run the whole say themselves where it listens; two at a time would meet on the usual ports.
+os.environ |= {"SMTP_PORT": "0", "SMTP_TLS_PORT": "0", "SMTP_PLAIN_PORT": "0"}
 os.environ["VAR_DIR"] = str(Path(os.environ[_ROOT]) / PROCESS)
 
 from config.settings import *  # noqa: E402, F403
@@ -36,6 +38,8 @@ STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 # Read at import by django-q2: jobs of a test run where they are enqueued.
 Q_CLUSTER["sync"] = True
+# Hits are written before they are answered: a test looks at once, and no thread outlives it.
+TRACKING_FLUSH_MS = 0
 # A slow hash protects passwords, not tests; the others check what our processes wrote.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]
 LOGGING_CONFIG = None

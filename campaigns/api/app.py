@@ -14,6 +14,7 @@ from campaigns.api import (
     domains,
     following,
     ip_management,
+    mime,
     sending,
     suppressions,
     templates,
@@ -41,6 +42,7 @@ def make_api() -> NinjaAPI:
     register_translators(api)
     for router in (
         sending.router,
+        mime.router,
         following.router,
         bulks.router,
         content.router,
@@ -51,7 +53,7 @@ def make_api() -> NinjaAPI:
         templates.router,
         validation.router,
     ):
-        api.add_router("/email", router)
+        api.add_router("", router)
     return api
 
 
@@ -62,4 +64,4 @@ def answer_nothing(request: HttpRequest) -> HttpResponse:
 
 
 api = make_api()
-urlpatterns: list[URLPattern | URLResolver] = [path("", api.urls), re_path(r"^email/", answer_nothing)]
+urlpatterns: list[URLPattern | URLResolver] = [path("email/", api.urls), re_path(r"^email/", answer_nothing)]

@@ -50,7 +50,7 @@ class Recorder:
         if not self._results and not decided:
             return
         with transaction.atomic():
-            record.record_results(self._results, worker=self._journal.worker, now=now)
+            record.record_results(self._results, worker=self._journal.worker, now=now, counted=self._work.counted)
             gate.record(decided, now=now)
         self._preparer.forget_decisions()
         self._journal.forget(result.id for result in self._results)
