@@ -15,6 +15,8 @@ def is_autoreply(mail: Mail) -> bool:
     submitted = headers.get("auto-submitted").partition(";")[0].strip().lower()
     if submitted not in {"", "no"}:
         return True
+    if headers.get("x-apple-action").lower().startswith("vacation"):
+        return True
     if any(headers.get(name) for name in _SAYS_AUTO) or headers.get("precedence").strip().lower() in _PRECEDENCES:
         return True
     return words.any_of(words.AUTOREPLY_SUBJECTS, headers.get("subject"))

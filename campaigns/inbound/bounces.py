@@ -9,10 +9,10 @@ from enum import StrEnum
 from campaigns.inbound import dsn, notices, transcripts, words
 from campaigns.inbound.dsn import RecipientStatus
 from campaigns.inbound.notices import Entry
-from campaigns.inbound.parse import Headers, Mail, Part, read_mail
+from campaigns.inbound.parse import Headers, Mail, read_mail
 from campaigns.replies import wording
 from campaigns.replies.classify import Verdict, classify_reply
-from campaigns.replies.meaning import Reason
+from campaigns.replies.meaning import Class, Reason
 
 
 class Outcome(StrEnum):
@@ -49,6 +49,7 @@ class Notice:
     text: str
     reports: tuple[dsn.DeliveryStatus, ...]
     original: Headers
+    returned: str = ""
 
     @property
     def recipients(self) -> list[RecipientStatus]:
@@ -59,15 +60,13 @@ def open_notice(mail: Mail) -> Notice:
     """Take a notice apart; of a notice inside a notice the inner one, when the outer names nobody."""
     for _ in range(3):
         notice = _open(mail)
-        inner = next((part for part in mail.parts if part.is_mail), None)
-        if notice.recipients or inner is None or not _looks_inner(inner):
+        inner = next(
+            (part.read_bytes() for part in mail.parts if part.is_mail), notice.returned.encode("utf-8", "replace")
+        )
+        if notice.recipients or b"delivery-status" not in inner[:20_000].lower():
             return notice
-        mail = read_mail(inner.read_bytes())
+        mail = read_mail(inner)
     return notice
-
-
-def _looks_inner(part: Part) -> bool:
-    return b"delivery-status" in part.body[:20_000].lower()
 
 
 def _open(mail: Mail) -> Notice:
@@ -83,18 +82,19 @@ def _open(mail: Mail) -> Notice:
             text = part.read_text()
             texts += [text] if text.strip() else []
     text, returned = notices.split_original("\n".join(texts)[: 2 * notices.LONGEST])
+    returned = _skip_announcement(returned)
     if not original.fields and returned:
-        original = _read_returned(returned)
+        original = read_mail(returned.encode("utf-8", "replace")).headers
     if not any(report.recipients for report in reports) and "recipient" in text.lower():
         reports.append(dsn.read_delivery_status(text))
-    return Notice(text, tuple(reports), original)
+    return Notice(text, tuple(reports), original, returned)
 
 
-def _read_returned(text: str) -> Headers:
-    """Headers of a mail that is quoted in a text, behind the line that announces it."""
+def _skip_announcement(text: str) -> str:
+    """A mail that is quoted in a text, without the line that announces it."""
     lines = text.split("\n")
     start = next((n for n, line in enumerate(lines) if ":" in line[:40] and " " not in line.partition(":")[0]), 0)
-    return read_mail("\n".join(lines[start:]).encode("utf-8", "replace")).headers
+    return "\n".join(lines[start:])
 
 
 def looks_like_notice(mail: Mail) -> bool:
@@ -130,19 +130,26 @@ def _find_entries(mail: Mail, notice: Notice) -> Sequence[Entry]:
     found = notices.read_notice(notice.text, others=others)
     if found:
         return found
-    wanted = [address for name in ("to", "x-envelope-to", "cc") for address in notices.find_addresses(notice.original.get(name))]
+    wanted = [
+        address
+        for name in ("to", "x-envelope-to", "cc")
+        for address in notices.find_addresses(notice.original.get(name))
+    ]
     return [Entry(address, "") for address in dict.fromkeys(wanted)][: notices.MOST_RECIPIENTS]
 
 
 def _judge_reported(recipient: RecipientStatus, notice: Notice) -> Failure:
-    outcome = Outcome(recipient.action) if recipient.action in set(Outcome) else Outcome.FAILED
-    if not recipient.action and recipient.status.startswith("2"):
+    known = recipient.action in set(Outcome)
+    outcome = Outcome(recipient.action) if known else Outcome.FAILED
+    if not known and recipient.status.startswith("2"):
         outcome = Outcome.DELIVERED
     told = _told_about(recipient, notice)
     verdict = _judge(recipient.diagnostic, told, status=recipient.status)
-    addresses = recipient.addresses
-    named = recipient.final if "@" in recipient.final else recipient.actual if "@" in recipient.actual else ""
-    return Failure(named or (addresses[0] if addresses else recipient.final), outcome, verdict, addresses)
+    addresses = recipient.addresses or tuple(entry.address for entry in notices.read_notice(notice.text, others=()))[:1]
+    named = next(
+        (address for address in (recipient.final, recipient.actual, *addresses) if notices.is_address(address)), ""
+    )
+    return Failure(named or recipient.final, outcome, verdict, addresses)
 
 
 def _told_about(recipient: RecipientStatus, notice: Notice) -> str:
@@ -156,7 +163,7 @@ def _told_about(recipient: RecipientStatus, notice: Notice) -> str:
 
 
 def _judge_entry(entry: Entry, notice: Notice, *, is_only: bool) -> Failure:
-    told = f"{entry.text}\n{notice.text}" if is_only else entry.text or notice.text
+    told = f"{entry.text}\n{notice.text}" if is_only else "" if entry.text else notice.text
     outcome = Outcome.FAILED
     if words.any_of(words.STILL_TRYING, notice.text) and not words.any_of(words.GAVE_UP, notice.text):
         outcome = Outcome.DELAYED
@@ -166,14 +173,14 @@ def _judge_entry(entry: Entry, notice: Notice, *, is_only: bool) -> Failure:
 def _judge(said: str, told: str, *, status: str) -> Verdict:
     """The verdict on what a server said (the closest words), by the text around it where that does not tell."""
     command = transcripts.find_command(said) or transcripts.find_command(told)
-    verdict = Verdict(Reason.UNDEFINED, status)
-    for text in (transcripts.find_reply(said) or said, said, transcripts.find_reply(told), told):
-        if not text.strip():
-            continue
-        code = wording.find_code(text)
-        verdict = classify_reply(code, status, text, command=command)
-        if verdict.reason != Reason.UNDEFINED:
+    told = transcripts.drop_wrappers(told)
+    unproven = None
+    candidates = (transcripts.find_reply(said) or said, said, transcripts.find_reply(told), told)
+    for text in dict.fromkeys(text for text in candidates if text.strip()):
+        verdict = classify_reply(wording.find_code(text), status, text, command=command)
+        if unproven is None and verdict.reason not in {Reason.UNDEFINED, Reason.UNPROVEN}:
             return verdict
-    if not said.strip() and not told.strip():
-        return classify_reply(0, status, "")
-    return verdict
+        if unproven is not None and verdict.bounce_class == Class.HARD:
+            return verdict
+        unproven = verdict if verdict.reason == Reason.UNPROVEN else unproven
+    return unproven or classify_reply(0, status, "")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-MOST_RECIPIENTS = 100
+MOST_RECIPIENTS = 50
 DELIVERY_STATUS = ("message/delivery-status", "message/global-delivery-status", "message/delivery-report")
 
 _FIELD = re.compile(r"\s{0,3}([A-Za-z][A-Za-z-]{2,40})[ \t]*:[ \t]*(.*)")
@@ -124,7 +124,7 @@ def read_typed_address(value: str) -> str:
         address = address.partition("<")[2].partition(">")[0]
     else:
         address = _COMMENT.sub("", address).strip().partition(" ")[0]
-    return address.strip("<>'\";, ")[:320]
+    return address.strip("<>';, ")[:320]
 
 
 def _character(number: str) -> str:

@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from campaigns.inbound import words
 
 LONGEST = 40_000  # characters of a notice that are looked at
-MOST_RECIPIENTS = 100
+MOST_RECIPIENTS = 50
 
-ADDRESS = (
-    r"(?:\"[^\"\n\\@]{1,64}\"|[^\s<>()\[\]{}\"',;:|=&@\\]{1,64})@(?:[^\s<>()\[\]{}\"',;:|=&@\\/?!]{1,200})"
-)
+ADDRESS = r"(?:\"[^\"\n\\@]{1,64}\"|[^\s<>()\[\]{}\"',;:|=&@\\]{1,64})@(?:[^\s<>()\[\]{}\"',;:|=&@\\/?!]{1,200})"
 _ADDRESS = re.compile(ADDRESS)
 # What a notice puts before a recipient, the surest first. The first shape that names anybody is the one of the notice.
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern.replace("ADDR", ADDRESS), re.MULTILINE | re.IGNORECASE))
     for name, pattern in (
         # <ann@example.com>: reason
-        ("colon", r"^[ \t>*-]{0,8}<(ADDR)>:"),
+        ("colon", r"^(?:[ \t>*-]{0,8}|[^\n<>]{1,80} )<(ADDR)>:"),
         # Recipient: <ann@example.com>, or the like
-        ("named", r"(?:recipient(?:'s)?(?: e?-?mail)?(?: address)?(?:\(s\))?|original-recipient|final-recipient|unknown user|invalid final delivery userid|undeliverable to|delivery to|delivered to|delivering (?:your|this) (?:mail|message|e-?mail) to|returned permanent errors|failed recipients?|destinataire|destinatario|empfänger)[ \t]{0,4}[:;]?[ \t]{0,4}(?:rfc822[ \t]{0,4};[ \t]{0,4})?[\[(<\"']{0,2}(ADDR)"),
+        ("named", r"(?:(?:recipient(?:'s)?(?: e?-?mail)?(?: address)?(?:\(s\))?|original-recipient|final-recipient|addressed to|address)[ \t]{0,4}:|unknown user|invalid final delivery userid|undeliverable to|delivery to|delivered to|delivering (?:your|this) (?:mail|message|e-?mail) to|returned permanent errors|failed recipients?|mailing list|destinataire|destinatario|empfänger)[ \t]{0,4}[:;]?[ \t]{0,4}(?:rfc822[ \t]{0,4};[ \t]{0,4})?[\[(<\"']{0,2}(ADDR)"),
         # The address alone on its line, perhaps with a bullet or a reason in brackets
         ("alone", r"^[ \t]{0,40}(?:[*>•·-]{1,3}[ \t]{0,8})?(?:to:?[ \t]+)?[<\"'(]{0,2}(ADDR)[>\"')]{0,2}[ \t]{0,4}(?:<mailto:[^>\n]{0,320}>|[:.,;]|\[[^\]\n]{0,200}\]|\([^)\n]{0,200}\)|on \d[^\n]{0,60})?[ \t]{0,40}$"),
         # 550 5.1.1 <ann@example.com>... User unknown
@@ -65,7 +63,11 @@ def _find_originals(text: str) -> Iterator[int]:
         if is_field or (fields and line[:1] in {" ", "\t"} and line.strip()):
             began = began if fields else at
             fields += is_field
-            if fields >= 3 and re.search(r"^(?:received|message-id|return-path|mime-version|x-mailer):", text[began : at + len(line)], re.I | re.M):
+            if fields >= 3 and re.search(
+                r"^(?:received|message-id|return-path|mime-version|x-mailer):",
+                text[began : at + len(line)],
+                re.I | re.M,
+            ):
                 yield began
                 return
         else:
@@ -84,7 +86,14 @@ def read_notice(text: str, *, others: Collection[str]) -> list[Entry]:
 
 
 def tidy(address: str) -> str:
-    return address.strip().strip("<>'\".,;:*").rstrip(".")
+    """An address without what a sentence puts around it; a quoted local part stays quoted."""
+    address = address.strip().strip("<>',;:*").strip(".")
+    return address if '"@' in address else address.strip('"')
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is one address with a domain that could be on the internet."""
+    return _ADDRESS.fullmatch(text) is not None and "." in text.rpartition("@")[2]
 
 
 def find_addresses(text: str) -> list[str]:
@@ -96,7 +105,7 @@ def _is_recipient(match: re.Match[str], text: str, *, shape: str, others: Collec
     address = tidy(match[1])
     if address.lower() in others or _NOBODY.match(address) or "." not in address.rpartition("@")[2]:
         return False
-    start = text.rfind("\n", 0, match.start(1)) + 1
+    start = max(text.rfind("\n", 0, match.start(1)) + 1, match.start(1) - 200)
     before = text[start : match.start(1)]
     if shape == "alone":
         lines = text[max(0, start - 300) : start].rstrip().rsplit("\n", 1)
@@ -105,16 +114,14 @@ def _is_recipient(match: re.Match[str], text: str, *, shape: str, others: Collec
 
 
 def _make_entries(text: str, found: list[re.Match[str]], *, is_last: bool) -> list[Entry]:
-    """What is said of each: from its address to the next one; where addresses come last, from the one before."""
+    """What is said of each: from its address to the next one; where addresses come last, their lines."""
     entries: dict[str, str] = {}
     for number, match in enumerate(found):
         if is_last:
-            start = found[number - 1].end() if number else 0
             end = text.find("\n", match.end())
         else:
-            start = match.start()
             end = found[number + 1].start() if number + 1 < len(found) else len(text)
-        said = text[start : end if end >= 0 else len(text)]
+        said = text[match.start() : end if end >= 0 else len(text)]
         address = tidy(match[1])
         entries[address] = f"{entries[address]}\n{said}" if address in entries else said
     return [Entry(address, said) for address, said in entries.items()]

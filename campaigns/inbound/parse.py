@@ -20,6 +20,7 @@ MOST_PARTS = 200
 DEEPEST = 16
 MOST_TEXT = 256 * 1024  # bytes of one part that are read as text
 
+_NO_FOLD = re.compile(rb"\n(?![ \t])")
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:(.*)", re.DOTALL)
 _PARAMETER = re.compile(r";\s*([\w!#$&+.^`|~*-]{1,60})\s*=\s*(?:\"((?:[^\"\\]|\\.){0,1000})\"|([^;\s\"]{0,1000}))")
 _MULTIPART, _EMBEDDED = "multipart/", ("message/rfc822", "message/global", "message/rfc2822", "message/partial")
@@ -178,10 +179,8 @@ class _Reader:
 
 def _end_of_field(data: bytes, at: int) -> int:
     """Where the field that starts here ends: before a line that does not go on with it."""
-    stop = data.find(b"\n", at)
-    while stop >= 0 and data[stop + 1 : stop + 2] in {b" ", b"\t"} and data[stop + 1 : stop + 2]:
-        stop = data.find(b"\n", stop + 1)
-    return stop if stop >= 0 else len(data)
+    found = _NO_FOLD.search(data, at)
+    return found.start() if found else len(data)
 
 
 def _read_type(headers: Headers) -> tuple[str, dict[str, str]]:

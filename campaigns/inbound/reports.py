@@ -105,18 +105,26 @@ _SES_REASONS = {
 
 def _read_ses(mail: Mail, told: dict[str, Any]) -> Report:
     sent = told.get("mail") if isinstance(told.get("mail"), dict) else {}
-    fields = tuple((ses.text_of(h.get("name")).lower(), ses.text_of(h.get("value"))) for h in ses.list_of(sent.get("headers")))
+    fields = tuple(
+        (ses.text_of(h.get("name")).lower(), ses.text_of(h.get("value"))) for h in ses.list_of(sent.get("headers"))
+    )
     original = Headers(fields)
     kind = told["notificationType"]
     if kind == "Complaint":
         complaint = told.get("complaint") if isinstance(told.get("complaint"), dict) else {}
-        readers = [ses.text_of(reader.get("emailAddress")) for reader in ses.list_of(complaint.get("complainedRecipients"))]
+        readers = [
+            ses.text_of(reader.get("emailAddress")) for reader in ses.list_of(complaint.get("complainedRecipients"))
+        ]
         feedback = ses.text_of(complaint.get("complaintFeedbackType")).lower() or "abuse"
-        return Report(Kind.COMPLAINT, mail.headers, original=original, feedback_type=feedback, complainers=tuple(readers))
+        return Report(
+            Kind.COMPLAINT, mail.headers, original=original, feedback_type=feedback, complainers=tuple(readers)
+        )
     if kind == "Delivery":
         delivery = told.get("delivery") if isinstance(told.get("delivery"), dict) else {}
         arrived = [ses.text_of(reader) for reader in delivery.get("recipients") or [] if isinstance(reader, str)]
-        failures = tuple(Failure(reader, Outcome.DELIVERED, Verdict(Reason.UNDEFINED, "2.0.0"), (reader,)) for reader in arrived)
+        failures = tuple(
+            Failure(reader, Outcome.DELIVERED, Verdict(Reason.UNDEFINED, "2.0.0"), (reader,)) for reader in arrived
+        )
         return Report(Kind.DELIVERED, mail.headers, failures, original)
     bounce = told.get("bounce") if isinstance(told.get("bounce"), dict) else {}
     kinds = (ses.text_of(bounce.get("bounceType")), ses.text_of(bounce.get("bounceSubType")))

@@ -20,7 +20,20 @@ _QUOTE = re.compile(
     r"(?:remote (?:host|server) (?:said|returned|responded|answered)|(?:said|returned|responded|response was|replied|response from the remote server was|error message|server (?:was|returned)|message from the server)\s*:?\s*(?:\n|$)|said:|returned:|responded with|did not like our [a-z ]{4,10}:|diagnostic-code:|reason:|response:|-server message|smtp error from remote mail server[^\n:]{0,120}:(?!\s*<))",
     re.IGNORECASE,
 )
-_REPLY = re.compile(r"(?:^|[\s:;\"'#(<>])((?:[45][0-7]\d)(?:[ \-:;,#]|$)[^\n]{0,400}(?:\n[ \t]*[45]\d\d[^\n]{0,400}){0,12})")
+_REPLY = re.compile(
+    r"(?:^|[\s:;\"'#(<>])((?:[45][0-7]\d)(?:[ \-:;,#]|$)[^\n]{0,400}(?:\n[ \t]*[45]\d\d[^\n]{0,400}){0,12})"
+)
+# What a mailer says when it passes on that another one failed: true, and never the reason.
+_WRAPPER = re.compile(
+    r"^[ \t]*55[04] (?:5\.\d\.\d )?<?[^\n]{0,320}?\.\.\. (?:service unavailable|remote protocol error)[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def drop_wrappers(text: str) -> str:
+    """The text without lines that only say that something else went wrong, unless nothing else is left."""
+    left = _WRAPPER.sub("", text)
+    return left if left.strip() else text
 
 
 def find_command(text: str) -> str:

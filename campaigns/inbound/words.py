@@ -22,6 +22,8 @@ class Phrase:
 
 
 def any_of(phrases: tuple[Phrase, ...], text: str) -> bool:
+    """Whether a text says one of these; its lines may break anywhere."""
+    text = " ".join(text.split())
     return any(phrase.compiled.search(text) for phrase in phrases)
 
 
@@ -30,7 +32,7 @@ FAILURE_SUBJECTS = (
     Phrase(r"undeliver(?:able|ed)|non-?deliver|not deliver(?:ed|able)|undelivrable|nondeliv", "Undeliverable: Your order"),
     Phrase(r"(?:mail|message|delivery|e-?mail|transport|sending)[^\n]{0,30} (?:fail|error|problem|status|notification|report|refus|reject|return)|delivery (?:fail|status|notif|report|problem|incomplete|error)|failure (?:notice|delivery)|mail failure", "Mail delivery failed: returning message to sender"),
     Phrase(r"return(?:ed|ing) (?:mail|message|to sender|e-?mail)|mail (?:could not|cannot)|could ?n[o']t be (?:delivered|sent)|cannot (?:send|deliver) (?:message|mail)|unable to deliver|unzustellbar|non remis|no se puede entregar|n[aã]o entregue|mislukt|недоставлен|не доставлено|退信|投递|配信|配送|エラー|エラー通知", "Returned mail: see transcript for details"),
-    Phrase(r"(?:warning|delayed)[:,]? .{0,60}(?:mail|message|delay|sent|queue)|message .{0,60}(?:delayed|frozen)|there was an error sending|bounced? (?:mail|message|e-?mail)|rejected (?:mail|message)|(?:mail|message) rejected|mail system error|not (?:a )?member", "Warning: message 1abc-2 delayed 24 hours"),
+    Phrase(r"(?:warning|delayed)[:,]? .{0,60}(?:mail|message|delay|sent|queue)|message .{0,60}(?:delayed|frozen)|there was an error sending|bounced? (?:mail|message|e-?mail)|rejected (?:mail|message)|(?:mail|message) rejected|mail system error|not (?:a )?member|loop alert|mail loop", "Warning: message 1abc-2 delayed 24 hours"),
 )  # fmt: skip
 DAEMONS = (
     Phrase(r"mailer[-_. ]?daemon|post_?master|mail ?deliver|delivery ?(?:sub)?system|mail[-_ ]?daemon|mail administrator|mail system|mmdf|uucp@|bounces?@|x400-mts|delivery-status|system-alert|antispam|mail router|mail delivery|complaints@", "Mail Delivery Subsystem <MAILER-DAEMON@example.com>"),
@@ -38,7 +40,7 @@ DAEMONS = (
 # Lines after which the returned mail begins.
 ORIGINAL_BEGINS = (
     Phrase(r"^[ \t>*-]{0,12}-{2,}[ \t]*(?:(?:this is a copy|below this line|(?:the )?(?:header|body|start|beginning) of|original|unsent|returned|undelivered|the (?:unsent|original|returned)|message (?:header|text|body)|(?:the )?full )[^\n]{0,80})", "--- Below this line is a copy of the message."),
-    Phrase(r"^[ \t]{0,8}(?:original message (?:follows|headers?)|(?:the )?(?:message |original )headers? (?:follow|are|is)|(?:the )?(?:original|returned|undelivered) (?:message|mail|e-?mail)(?: (?:follows|is|was|header|text|body)[^\n]{0,60})?[:.]?[ \t]*$|here is a copy of|[^\n]{0,40}copy of (?:the|your) (?:original |first )?(?:message|mail|header)|message header follows|the (?:first|following) [^\n]{0,30}of (?:the|your) (?:message|mail)|your (?:original )?message (?:follows|reads|was:?$)|start of returned message|(?:the )?header of (?:the|your) )", "Original message follows."),
+    Phrase(r"^[ \t]{0,8}(?:original message (?:follows|headers?)|(?:the )?(?:message |original )headers? (?:follow|are|is)|(?:the )?(?:original|returned|undelivered) (?:message|mail|e-?mail)(?: (?:follows|is (?:attached|included|below)|header|text|body)[^\n]{0,60})?[:.]?[ \t]*$|here is a copy of|[^\n]{0,40}copy of (?:the|your) (?:original |first )?(?:message|mail|header)|message header follows|the (?:first|following) [^\n]{0,30}of (?:the|your) (?:message|mail)|your (?:original )?message (?:follows|reads|was:?$)|start of returned message|(?:the )?header of (?:the|your) )", "Original message follows."),
     Phrase(r"^\*{3,}[^\n]{0,20}original|^={3,}[^\n]{0,20}(?:original|returned)|^[-_=*]{4,}\s*(?:copia|копия|ursprünglich|oorspronkelijk|mensaje original|message original)[^\n]{0,60}|^\[?(?:original message|attached message|message contents?)\]?:?[ \t]*$", "*** Original message ***"),
 )  # fmt: skip
 # The server goes on trying.
@@ -51,7 +53,7 @@ GAVE_UP = (
 # The words of a notice about a mail that did not arrive.
 FAILED = (
     Phrase(r"(?:could|can|may|would|was|were|is|has|have)(?: ?n[o']t|not)(?: yet)? (?:be(?:en)? )?(?:deliver|sent|send|reach|process|forward)|(?:unable|failed|fails?|not able|impossible|trouble|error|problem)s? (?:to |in |while |when )?(?:trying to )?(?:deliver|send|reach|transfer|process)", "Your message could not be delivered to one or more recipients."),
-    Phrase(r"undeliver|did not reach|had (?:permanent |transient |delivery |fatal )|returned (?:to (?:you|sender)|mail|message|errors)|delivery (?:to|of|has|status|fail|error)|was (?:not accepted|rejected|refused|aborted)|following (?:address|recipient|destination)|transcript of session|failure reasons?|unknown (?:user|recipient)|invalid final|mailbox|bounced|not (?:a )?member", "The following addresses had permanent fatal errors"),
+    Phrase(r"undeliver|did not reach|had (?:permanent |transient |delivery |fatal )|returned (?:to (?:you|sender)|mail|message|errors)|delivery (?:to|of|has|status|fail|error)|was (?:not accepted|rejected|refused|aborted)|following (?:address|recipient|destination)|transcript of session|failure reasons?|unknown (?:user|recipient)|invalid final|mailbox|bounced|not (?:a )?member|incorrectly constructed|malformed|duplicated message-id|mail loop", "The following addresses had permanent fatal errors"),
     Phrase(r"送信できません|送信に失敗|配信できません|届けられ|届きません|送達できません|エラー|投递|退信|не может быть доставлено|не доставлено|nicht zugestellt|konnte nicht|n'a pas pu|no se ha podido|no (?:se )?pudo|n[aã]o (?:p[oô]de|foi)|impossibile|kon niet|group you tried to contact|la gruppe|die gruppe|grupo", "メールは送信できませんでした"),
 )  # fmt: skip
 # Whom to ask for help: never a recipient.
@@ -59,6 +61,6 @@ HELP = (
     Phrase(r"contact|assistance|help|support|questions?|postmaster|administrator|e-?mail to|send (?:mail|a message|an e-?mail)|if you (?:do|have|feel|think|believe|know)|sent by|sender|from:|reply-to|mail from|unsubscribe|visit|report this|envelope-from|return-path|message-id|in-reply-to|references|by [a-z0-9.-]+\.[a-z]{2,}", "For further assistance, please send mail to postmaster@example.com"),
 )  # fmt: skip
 AUTOREPLY_SUBJECTS = (
-    Phrase(r"^(?:re: ?)?(?:auto(?:matic|mated|mat)?[- ]?(?:re(?:ply|sponse|sponder|spons?)|answer|antwort|matische)|automatische antwort|réponse automatique|respuesta automática|resposta automática|risposta automatica|automatisch antwoord|автоответ|自動(?:返信|応答)|自动(?:回复|答复))", "Automatic reply: Your order"),
+    Phrase(r"^(?:re: ?)?(?:auto:|auto(?:matic|mated|mat)?[- ]?(?:re(?:ply|sponse|sponder|spons?)|answer|antwort|matische)|automatische antwort|réponse automatique|respuesta automática|resposta automática|risposta automatica|automatisch antwoord|автоответ|自動(?:返信|応答)|自动(?:回复|答复))", "Automatic reply: Your order"),
     Phrase(r"out of (?:the )?office|on vacation|on holiday|away from (?:my|the)|^(?:i am |i'm )?away (?:until|from)|vacation (?:reply|message|notice)|abwesen(?:d|heit)|absence|absent du bureau|fuera de (?:la )?oficina|fuori ufficio|不在", "Out of office: back on Monday"),
 )  # fmt: skip

@@ -7,17 +7,29 @@ from dataclasses import dataclass
 
 from campaigns.replies import wording
 from campaigns.replies.meaning import MEANINGS, Class, Reason, class_of
+from campaigns.replies.rule import Rule
 from campaigns.replies.rules import RULES
 from campaigns.replies.statuses import CODES, read_decisive, read_status
 
 # A server that took the recipient and refuses him after the whole mail knows him: filters say this to annoy spammers.
-_AFTER_DATA = re.compile(r"\b(?:end of|final) \.?(?:data|message)|\bafter (?:i sent the (?:message|data)|data)\b|in reply to (?:the )?data\b|\[data\]$")
+_AFTER_DATA = re.compile(
+    r"\b(?:end of|final) \.?(?:data|message)|\bafter (?:i sent the (?:message|data)|data)\b|in reply to (?:the )?data\b|\[data\]$"
+)
 # ... unless it says that RCPT had been refused already, and DATA only met the consequence.
-_NO_RECIPIENTS = re.compile(r"(?:need|no|without) (?:valid )?(?:rcpt|recipients?)|valid rcpt|rcpt .{0,30}(?:first|before)|(?:doesn't|does not) have an? \S+ account")
+_NO_RECIPIENTS = re.compile(
+    r"(?:need|no|without) (?:valid )?(?:rcpt|recipients?)|valid rcpt|rcpt .{0,30}(?:first|before)|(?:doesn't|does not) have an? \S+ account"
+)
+# How the largest servers answer RCPT, and nothing else.
+_ABOUT_RECIPIENT = re.compile(r"\b55[0-4] (?:5\.\d\.\d )?<@>(?::|\.\.\.)")
 # The words of RFC 5321 §4.2.3 for any 550.
-_STOCK = re.compile(r"mailbox (?:is )?(?:unavailable|not available|not accepting)|address (?:rejected|refused)|recipient (?:rejected|refused)|\brejected$|cannot deliver|unable to deliver|not deliverable")
+_STOCK = re.compile(
+    r"mailbox (?:is )?(?:unavailable|not available|not accepting)|address (?:rejected|refused)|recipient (?:rejected|refused)|\brejected$|cannot deliver|unable to deliver|not deliverable"
+)
 # An empty name before "User unknown": the sender's domain is what the reader's filter does not know.
 _NAMELESS = re.compile(r"(?:^|\s)550:? ?: user unknown")
+
+# Nobody had been named yet.
+_BEFORE_RECIPIENT = {"HELO": Reason.BLOCKED, "EHLO": Reason.BLOCKED, "MAIL": Reason.SENDER_REFUSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +59,53 @@ def classify_reply(code: int, enhanced: str, text: str, *, command: str = "") ->
     code = code or wording.find_code(text)
     if not enhanced or enhanced.endswith(".0.0"):
         enhanced = wording.find_enhanced(text) or enhanced
-    reason = read_decisive(enhanced) or _read_words(words, enhanced=enhanced) or _read_codes(code, enhanced, words)
-    return Verdict(_doubt(reason, words, code=code, enhanced=enhanced, command=command.upper()), enhanced)
+    plain = words.replace("<@>", "@")
+    rule = next((rule for rule in RULES if rule.matches(plain)), None)
+    reason = read_decisive(enhanced) or _choose(rule, enhanced) or _read_codes(code, enhanced, words)
+    if rule is not None and reason == rule.reason == Reason.NO_MAILBOX and not rule.is_own:
+        reason = _doubt_words(words, enhanced=enhanced, command=command.upper())
+    is_own = rule is not None and rule.is_own
+    reason = _doubt(reason, words, code=code, enhanced=enhanced, command=command.upper(), is_own=is_own)
+    return Verdict(reason, enhanced)
 
 
-def _read_words(words: str, *, enhanced: str) -> Reason | None:
-    for rule in RULES:
-        if rule.matches(words):
-            # "5.1.1 inactive address": the code is the more exact of the two.
-            if rule.reason == Reason.DISABLED and enhanced == "5.1.1":
-                return Reason.NO_MAILBOX
-            return rule.reason
-    return None
+def _choose(rule: Rule | None, enhanced: str) -> Reason | None:
+    if rule is None:
+        return None
+    # "5.1.1 inactive address": the code is the more exact of the two.
+    return Reason.NO_MAILBOX if rule.reason == Reason.DISABLED and enhanced == "5.1.1" else rule.reason
 
 
 def _read_codes(code: int, enhanced: str, words: str) -> Reason:
-    by_status = read_status(enhanced)
-    if by_status not in {None, Reason.UNDEFINED}:
+    by_status = read_status(enhanced) or Reason.UNDEFINED
+    if by_status not in {Reason.UNDEFINED, Reason.SYNTAX}:
         return by_status
     if code in {550, 551, 553, 554} and _STOCK.search(words):
         return Reason.NO_MAILBOX
-    return CODES.get(code, Reason.UNDEFINED)
+    return by_status if by_status != Reason.UNDEFINED else CODES.get(code, Reason.UNDEFINED)
 
 
-def _doubt(reason: Reason, words: str, *, code: int, enhanced: str, command: str) -> Reason:
+def _doubt_words(words: str, *, enhanced: str, command: str) -> Reason:
+    """Words are certain with a code of their own, or when RCPT was refused: filters say the same after the whole mail."""
+    if enhanced.startswith(("4", "5.1.", "5.7.")) or command or _AFTER_DATA.search(words):
+        return Reason.NO_MAILBOX
+    is_certain = _ABOUT_RECIPIENT.search(words) is not None and not enhanced.startswith("5.2.")
+    return Reason.NO_MAILBOX if is_certain else Reason.UNPROVEN
+
+
+def _doubt(reason: Reason, words: str, *, code: int, enhanced: str, command: str, is_own: bool) -> Reason:
     """A dead address needs a permanent refusal by somebody who looked at the address and nothing else."""
+    if reason == Reason.UNDEFINED and command in _BEFORE_RECIPIENT:
+        return _BEFORE_RECIPIENT[command]
     if class_of(reason) != Class.HARD:
         return reason
     if enhanced.startswith("4") or (not enhanced and 400 <= code < 500):
         return Reason.TRY_LATER if reason == Reason.NO_MAILBOX else Reason.NETWORK
-    if _NAMELESS.search(words) or enhanced.startswith("5.7."):
+    # 5.7.1 is a rule's answer, whatever words its author chose; in reply to RCPT those are about the recipient.
+    if _NAMELESS.search(words) or (enhanced.startswith("5.7.") and command != "RCPT" and not is_own):
         return Reason.FILTERED
-    if command in {"MAIL", "HELO", "EHLO"}:
-        return Reason.SENDER_REFUSED
+    if command in _BEFORE_RECIPIENT:
+        return _BEFORE_RECIPIENT[command]
     is_late = command == "DATA" or _AFTER_DATA.search(words)
-    says_more = enhanced.startswith("5.1.") or _NO_RECIPIENTS.search(words)
+    says_more = is_own or enhanced.startswith("5.1.") or _NO_RECIPIENTS.search(words)
     return Reason.FILTERED if is_late and not says_more else reason

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     NOT_STANDARD = "not-standard"
     SYNTAX = "syntax"
 
+    UNPROVEN = "unproven"
     ON_HOLD = "on-hold"
     UNDEFINED = "undefined"
 
@@ -98,6 +99,9 @@ MEANINGS: dict[Reason, Meaning] = {
     Reason.BAD_CONTENT: Meaning(Class.CONTENT, "Something in this mail was not accepted."),
     Reason.NOT_STANDARD: Meaning(Class.CONTENT, "This mail broke a rule of the mail standards."),
     Reason.SYNTAX: Meaning(Class.CONTENT, "The mail servers misunderstood each other."),
+    Reason.UNPROVEN: Meaning(
+        Class.UNKNOWN, "Somebody says that this mailbox does not exist, but no mail server's code does."
+    ),
     Reason.ON_HOLD: Meaning(Class.UNKNOWN, "The other side gave no clear reason."),
     Reason.UNDEFINED: Meaning(Class.UNKNOWN, "The other side gave no reason."),
 }

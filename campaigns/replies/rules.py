@@ -13,6 +13,7 @@ RULES: tuple[Rule, ...] = (
     *rules_sender.RULES,
     *rules_content.CERTAIN,
     *rules_recipient.RULES,
+    *rules_content.SIZE,
     *rules_sender.WEAK,
     *rules_content.WEAK,
     *rules_systems.RULES,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 4_000  # characters; what says why stands at the beginning, or at the end after a wrapper's words
+LONGEST = 2_000  # characters; what says why stands at the beginning, or at the end after a wrapper's words
 
-_ADDRESS = re.compile(r"<?[^\s<>()\[\]\"';,:]{1,64}@[^\s<>()\[\]\"';,:]{1,255}>?")
+_ADDRESS = re.compile(r"[^\s<>()\[\]\"';,:]{1,64}@[^\s<>()\[\]\"';,:]{0,254}[^\s<>()\[\]\"';,:.]")
 # The lines of a reply after its first repeat the code (RFC 5321 §4.2.1), in the middle of a sentence.
 _REPEATED = re.compile(r"\b([245]\d\d)-(?:([245])\.(\d{1,3})\.(\d{1,3})\b)?")
 _BLANKS = re.compile(r"[\s\u00a0\u3000]+")
@@ -16,7 +16,7 @@ _PLACEHOLDERS = {"4.0.0", "5.0.0"}
 
 
 def normalise(text: str) -> str:
-    """Lower case, one blank between words, every address as `@`: a mailbox called `spam` is no spam.
+    """Lower case, one blank between words, every address as `@` or `<@>`: a mailbox called `spam` is no spam.
 
     Takes time in proportion to the text.
     """
