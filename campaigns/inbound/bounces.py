@@ -9,7 +9,7 @@ from enum import StrEnum
 from campaigns.inbound import dsn, notices, transcripts, words
 from campaigns.inbound.dsn import RecipientStatus
 from campaigns.inbound.notices import Entry
-from campaigns.inbound.parse import Headers, Mail, read_mail
+from campaigns.inbound.parse import NO_HEADERS, Headers, Mail, read_mail
 from campaigns.replies import wording
 from campaigns.replies.classify import Verdict, classify_reply
 from campaigns.replies.meaning import Class, Reason
@@ -39,7 +39,8 @@ class Failure:
 
     @property
     def status(self) -> str:
-        return self.verdict.status
+        """The enhanced status code; where nobody gave one, what RFC 3463 has for it."""
+        return self.verdict.status or {Outcome.FAILED: "5.0.0", Outcome.DELAYED: "4.0.0"}.get(self.outcome, "2.0.0")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,7 +71,9 @@ def open_notice(mail: Mail) -> Notice:
 
 
 def _open(mail: Mail) -> Notice:
-    reports, texts, original = [], [], Headers()
+    reports: list[dsn.DeliveryStatus] = []
+    texts: list[str] = []
+    original = NO_HEADERS
     for part in mail.parts:
         if part.content_type in dsn.DELIVERY_STATUS:
             reports.append(dsn.read_delivery_status(part.read_text()))
@@ -135,7 +138,8 @@ def _find_entries(mail: Mail, notice: Notice) -> Sequence[Entry]:
         for name in ("to", "x-envelope-to", "cc")
         for address in notices.find_addresses(notice.original.get(name))
     ]
-    return [Entry(address, "") for address in dict.fromkeys(wanted)][: notices.MOST_RECIPIENTS]
+    # Nobody is named: whose it was, the address it came to may say.
+    return [Entry(address, "") for address in dict.fromkeys(wanted)][: notices.MOST_RECIPIENTS] or [Entry("", "")]
 
 
 def _judge_reported(recipient: RecipientStatus, notice: Notice) -> Failure:
@@ -167,7 +171,9 @@ def _judge_entry(entry: Entry, notice: Notice, *, is_only: bool) -> Failure:
     outcome = Outcome.FAILED
     if words.any_of(words.STILL_TRYING, notice.text) and not words.any_of(words.GAVE_UP, notice.text):
         outcome = Outcome.DELAYED
-    return Failure(entry.address, outcome, _judge(entry.text, told, status=""), (entry.address,))
+    return Failure(
+        entry.address, outcome, _judge(entry.text, told, status=""), (entry.address,) if entry.address else ()
+    )
 
 
 def _judge(said: str, told: str, *, status: str) -> Verdict:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from campaigns.inbound import notices
-from campaigns.inbound.parse import Headers, Mail, Part, read_mail
+from campaigns.inbound.parse import NO_HEADERS, Headers, Mail, Part, read_mail
 
 # Types that ask for no more mail (FB-02); the others are logged.
 ACTING = frozenset({"abuse", "fraud", "opt-out"})
@@ -26,11 +26,12 @@ _SENT_BY_BUTTON = re.compile(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Complaint:
-    """`feedback_type` in lower case (`abuse` where none is given); `addresses` may be redacted or empty (FB-01)."""
+    """`feedback_type` in lower case (`abuse` where none is given); `addresses` may be redacted or empty, and so may `mail_from` (FB-01)."""
 
     feedback_type: str
     addresses: tuple[str, ...]
     original: Headers
+    mail_from: str = ""
 
     @property
     def acts(self) -> bool:
@@ -40,7 +41,7 @@ class Complaint:
 def read_complaint(mail: Mail) -> Complaint | None:
     """The complaint in a mail, None when it is none."""
     report = next((part for part in mail.parts if _is_report(part)), None)
-    original = next((read_mail(part.read_bytes()).headers for part in mail.parts if part.is_mail), Headers())
+    original = next((read_mail(part.read_bytes()).headers for part in mail.parts if part.is_mail), NO_HEADERS)
     if report is not None or mail.report_type == "feedback-report":
         fields = _read_fields(report.read_text() if report is not None else "")
         return Complaint(

@@ -87,10 +87,7 @@ def decode_header(value: bytes) -> str:
 
 def _decode_word(found: re.Match[str]) -> str:
     charset, kind, content = found[1], found[2].lower(), found[3].encode("utf-8", "replace")
-    if kind == "b":
-        data = _decode_base64(content)
-    else:
-        data = quopri.decodestring(content.replace(b"_", b" "), header=True)
+    data = _decode_base64(content) if kind == "b" else quopri.decodestring(content.replace(b"_", b" "), header=True)
     # A word stands inside one line, whatever was put into it.
     return re.sub(r"[\r\n]+", " ", decode_text(data, charset))
 

@@ -41,6 +41,9 @@ class Headers:
         return [value for found, value in self.fields if found == name]
 
 
+NO_HEADERS = Headers()
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Part:
     """One leaf of a mail: a text, an attachment, or a whole mail inside it, which stays closed."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from campaigns.inbound import bounces, complaints, ses, words
+from campaigns.inbound import bounces, complaints, words
 from campaigns.inbound.autoreplies import is_autoreply
 from campaigns.inbound.bounces import Failure, Outcome
-from campaigns.inbound.parse import Headers, Mail, read_mail
-from campaigns.replies.classify import Verdict, classify_reply
-from campaigns.replies.meaning import Reason
+from campaigns.inbound.parse import NO_HEADERS, Headers, Mail, read_mail
+from campaigns.inbound.ses import SesNotice, read_ses
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +29,18 @@ class Kind(StrEnum):
 class Report:
     """A mail read as a report. `original` are the headers of ours that it returns, as far as it does.
 
-    `feedback_type` and `complainers` are those of a complaint, `failures` those of the other kinds.
+    `feedback_type`, `complainers` and `mail_from` (the return path ours had) are those of a complaint, `failures` those
+    of the other kinds.
     """
 
     kind: Kind
     headers: Headers
     failures: tuple[Failure, ...] = ()
-    original: Headers = Headers()
+    original: Headers = NO_HEADERS
     envelope_id: str = ""
     feedback_type: str = ""
     complainers: tuple[str, ...] = ()
+    mail_from: str = ""
     is_partial: bool = False
 
 
@@ -50,7 +51,7 @@ def read_report(raw: bytes) -> Report:
     except Exception as error:
         # Strangers write these mails, and one of them must never stop the others. No traceback: it may quote the mail.
         log.error("A mail could not be read: %s", type(error).__name__)  # noqa: TRY400
-        return Report(Kind.OTHER, Headers(), is_partial=True)
+        return Report(Kind.OTHER, NO_HEADERS, is_partial=True)
 
 
 def _read(mail: Mail) -> Report:
@@ -62,9 +63,10 @@ def _read(mail: Mail) -> Report:
             original=complaint.original,
             feedback_type=complaint.feedback_type,
             complainers=complaint.addresses,
+            mail_from=complaint.mail_from,
             is_partial=mail.is_partial,
         )
-    told = next((found for part in mail.parts if part.is_text and (found := ses.read_ses(part.read_text()))), None)
+    told = next((found for part in mail.parts if part.is_text and (found := read_ses(part.read_text()))), None)
     if told is not None:
         return _read_ses(mail, told)
     if bounces.looks_like_notice(mail):
@@ -91,50 +93,32 @@ def _kind_of(failures: list[Failure]) -> Kind:
     return Kind.DELAYED if Outcome.DELAYED in outcomes else Kind.DELIVERED
 
 
-# --- Amazon SES -------------------------------------------------------------------------------------
-
-_SES_REASONS = {
-    ("Permanent", "General"): Reason.NO_MAILBOX,
-    ("Permanent", "NoEmail"): Reason.NO_MAILBOX,
-    ("Transient", "MailboxFull"): Reason.MAILBOX_FULL,
-    ("Transient", "MessageTooLarge"): Reason.TOO_LARGE,
-    ("Transient", "ContentRejected"): Reason.BAD_CONTENT,
-    ("Transient", "AttachmentRejected"): Reason.POLICY,
-}
-
-
-def _read_ses(mail: Mail, told: dict[str, Any]) -> Report:
-    sent = told.get("mail") if isinstance(told.get("mail"), dict) else {}
-    fields = tuple(
-        (ses.text_of(h.get("name")).lower(), ses.text_of(h.get("value"))) for h in ses.list_of(sent.get("headers"))
-    )
-    original = Headers(fields)
-    kind = told["notificationType"]
-    if kind == "Complaint":
-        complaint = told.get("complaint") if isinstance(told.get("complaint"), dict) else {}
-        readers = [
-            ses.text_of(reader.get("emailAddress")) for reader in ses.list_of(complaint.get("complainedRecipients"))
-        ]
-        feedback = ses.text_of(complaint.get("complaintFeedbackType")).lower() or "abuse"
+def _read_ses(mail: Mail, told: SesNotice) -> Report:
+    if told.kind == "Complaint":
         return Report(
-            Kind.COMPLAINT, mail.headers, original=original, feedback_type=feedback, complainers=tuple(readers)
+            Kind.COMPLAINT,
+            mail.headers,
+            original=told.original,
+            feedback_type=told.feedback_type,
+            complainers=told.readers,
         )
-    if kind == "Delivery":
-        delivery = told.get("delivery") if isinstance(told.get("delivery"), dict) else {}
-        arrived = [ses.text_of(reader) for reader in delivery.get("recipients") or [] if isinstance(reader, str)]
-        failures = tuple(
-            Failure(reader, Outcome.DELIVERED, Verdict(Reason.UNDEFINED, "2.0.0"), (reader,)) for reader in arrived
-        )
-        return Report(Kind.DELIVERED, mail.headers, failures, original)
-    bounce = told.get("bounce") if isinstance(told.get("bounce"), dict) else {}
-    kinds = (ses.text_of(bounce.get("bounceType")), ses.text_of(bounce.get("bounceSubType")))
-    failures = tuple(_judge_ses(row, kinds) for row in ses.list_of(bounce.get("bouncedRecipients")))
-    return Report(Kind.BOUNCE if failures else Kind.OTHER, mail.headers, failures, original)
+    kind = Kind.OTHER if not told.failures else Kind.DELIVERED if told.kind == "Delivery" else Kind.BOUNCE
+    return Report(kind, mail.headers, told.failures, told.original)
 
 
-def _judge_ses(row: dict[str, Any], kinds: tuple[str, str]) -> Failure:
-    address, status = ses.text_of(row.get("emailAddress")), ses.text_of(row.get("status"))
-    verdict = classify_reply(0, status, ses.text_of(row.get("diagnosticCode")))
-    if verdict.reason == Reason.UNDEFINED:
-        verdict = Verdict(_SES_REASONS.get(kinds, Reason.UNDEFINED), status)
-    return Failure(address, Outcome.FAILED, verdict, (address,))
+def describe_report(report: Report) -> dict[str, Any]:
+    """The report as plain values: kind, and for each recipient address, class, reason and status."""
+    rows = [
+        {
+            "address": failure.address,
+            "class": str(failure.verdict.bounce_class if failure.outcome == Outcome.FAILED else failure.outcome),
+            "reason": str(failure.verdict.reason),
+            "status": failure.status,
+        }
+        for failure in report.failures
+    ]
+    rows += [
+        {"address": address, "class": "complaint", "reason": report.feedback_type, "status": ""}
+        for address in report.complainers
+    ]
+    return {"kind": str(report.kind), "recipients": rows}

@@ -2,6 +2,7 @@
 
 from campaigns.models.accounts import Account, BaaStatus, Membership, Role
 from campaigns.models.audiences import ConsentKind, Contact, ContactList, Subscription, SubscriptionState
+from campaigns.models.bounces import BounceMailbox, MailboxKind, MailboxLogin, MailboxMail, SoftBounce
 from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, Purpose, WindowZone
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
 from campaigns.models.events import Event, EventKind
@@ -14,10 +15,10 @@ from campaigns.models.templates import EmailTemplate, SourceKind, TemplateVersio
 from campaigns.models.transports import SandboxMail, Transport
 
 __all__ = [
-    "Account", "BaaStatus", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact", "ContactList",
+    "Account", "BaaStatus", "BounceMailbox", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact", "ContactList",
     "DayCount", "DkimKey", "DnsFinding", "Domain", "DomainLimit", "Door", "EmailTemplate", "Event", "EventKind", "ImportJob", "ImportRowError",
-    "ImportSeen", "ImportState", "Lane", "Membership", "Message", "MessageState", "Purpose", "Role", "SandboxMail",
+    "ImportSeen", "ImportState", "Lane", "MailboxKind", "MailboxLogin", "MailboxMail", "Membership", "Message", "MessageState", "Purpose", "Role", "SandboxMail",
     "Sender",
-    "SourceKind", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
+    "SoftBounce", "SourceKind", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
     "SuppressionReason", "SuppressionScope", "TemplateVersion", "TokenBucket", "Transport", "WindowZone",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from campaigns.replies import wording
 from campaigns.replies.meaning import MEANINGS, Class, Reason, class_of
 from campaigns.replies.rule import Rule
 from campaigns.replies.rules import RULES
-from campaigns.replies.statuses import CODES, read_decisive, read_status
+from campaigns.replies.statuses import read_code, read_decisive, read_status
 
 # A server that took the recipient and refuses him after the whole mail knows him: filters say this to annoy spammers.
 _AFTER_DATA = re.compile(
@@ -61,7 +61,10 @@ def classify_reply(code: int, enhanced: str, text: str, *, command: str = "") ->
         enhanced = wording.find_enhanced(text) or enhanced
     plain = words.replace("<@>", "@")
     rule = next((rule for rule in RULES if rule.matches(plain)), None)
-    reason = read_decisive(enhanced) or _choose(rule, enhanced) or _read_codes(code, enhanced, words)
+    reason = _choose(rule, enhanced) or _read_codes(code, enhanced, words)
+    # Two authors gave X.7.23 two meanings; both are about us, and the words tell them apart.
+    if class_of(reason) != Class.SENDER:
+        reason = read_decisive(enhanced) or reason
     if rule is not None and reason == rule.reason == Reason.NO_MAILBOX and not rule.is_own:
         reason = _doubt_words(words, enhanced=enhanced, command=command.upper())
     is_own = rule is not None and rule.is_own
@@ -77,12 +80,12 @@ def _choose(rule: Rule | None, enhanced: str) -> Reason | None:
 
 
 def _read_codes(code: int, enhanced: str, words: str) -> Reason:
-    by_status = read_status(enhanced) or Reason.UNDEFINED
+    by_status = read_status(enhanced)
     if by_status not in {Reason.UNDEFINED, Reason.SYNTAX}:
         return by_status
     if code in {550, 551, 553, 554} and _STOCK.search(words):
         return Reason.NO_MAILBOX
-    return by_status if by_status != Reason.UNDEFINED else CODES.get(code, Reason.UNDEFINED)
+    return by_status if by_status != Reason.UNDEFINED else read_code(code)
 
 
 def _doubt_words(words: str, *, enhanced: str, command: str) -> Reason:

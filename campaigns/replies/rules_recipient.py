@@ -7,9 +7,7 @@ from campaigns.replies.rule import Rule
 
 # "The mailbox of so-and-so": a few words may stand between the noun and what is said about it.
 _BOX = r"(?:mail ?-?(?:box|folder|drop|dir|account|addre?ss)|in-?box|e-?mail (?:account|addre?ss|box|id)|user ?-?(?:account|name|id|'s mailbox)?|account|recipient(?:'s)?(?: e?-?mail| email)?(?: addre?ss| account| mailbox)?|addre?ss(?:ee)?|alias|local[- ]part|destinat(?:ion|ary)(?: e?-?mail)?(?: addre?ss| mailbox)?|username|subscriber|person|customer|contact|name)"
-_GAP = (
-    r"[^\w ]{0,4}(?: (?:that |which )?you (?:tried|are trying|attempted|wanted) to (?:reach|contact))?(?: [^ ]{1,80}){0,3}? "
-)
+_GAP = r"[^\w ]{0,4}(?: (?:that |which )?you (?:tried|are trying|attempted|wanted) to (?:reach|contact))?(?: [^ ]{1,80}){0,3}? "
 
 RULES: tuple[Rule, ...] = (
     Rule(
