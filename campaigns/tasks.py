@@ -13,6 +13,7 @@ from campaigns import jobs
 from campaigns.audiences import importing
 from campaigns.domains.lookup import make_resolver
 from campaigns.domains.upkeep import verify_due
+from campaigns.inbound import mailboxes
 from campaigns.models import ImportState
 from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery
 from campaigns.planning import fanout, sending
@@ -24,10 +25,12 @@ IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken
 _IMPORT = "campaigns.tasks.run_import"
 _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
+_MAILBOX = "campaigns.tasks.look_into_mailbox"
 
 SCHEDULES = (
     jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
     jobs.Every("domains", "campaigns.tasks.look_at_domains", minutes=20),
+    jobs.Every("mailboxes", "campaigns.tasks.look_into_mailboxes", minutes=5),
 )
 
 
@@ -111,3 +114,16 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
 def look_at_domains() -> None:
     """Ask DNS about domains that are due: new keys begin to sign, replaced ones retire. Runs every twenty minutes."""
     verify_due(resolver=make_resolver(), now=timezone.now())
+
+
+def look_into_mailboxes() -> None:
+    """Ring for every mailbox that bounces arrive in and that is due. Runs every five minutes."""
+    for mailbox_id in mailboxes.find_due(now=timezone.now()):
+        jobs.ring(_MAILBOX, mailbox_id)
+
+
+def look_into_mailbox(mailbox_id: int) -> None:
+    """Read what is new in a mailbox; rings again while more is waiting."""
+    look = mailboxes.look_into(mailbox_id, now=timezone.now())
+    if look is not None and look.more:
+        jobs.ring(_MAILBOX, mailbox_id)
