@@ -116,7 +116,7 @@ class MailboxForm(forms.Form):
                 self.fields[name].help_text = _STORED
 
     def clean_starts_tls(self) -> bool:
-        return self.cleaned_data["starts_tls"] == "yes"
+        return str(self.cleaned_data["starts_tls"]) == "yes"
 
     def clean_host(self) -> str:
         try:

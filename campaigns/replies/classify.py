@@ -49,66 +49,82 @@ class Verdict:
         return MEANINGS[self.reason].text
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Refusal:
+    """What was said: a basic code (0: none), an enhanced one (empty: none), words as `wording` leaves them, a command."""
+
+    code: int
+    enhanced: str
+    words: str
+    command: str
+
+    @property
+    def may_pass(self) -> bool:
+        """4yz and 4.y.z."""
+        return self.enhanced.startswith("4") or (not self.enhanced and 400 <= self.code < 500)
+
+
 def classify_reply(code: int, enhanced: str, text: str, *, command: str = "") -> Verdict:
     """The reason of a refusal, from its basic code (0: none), enhanced code (empty: none) and words (may be empty).
 
     `command` is what was refused (HELO, MAIL, RCPT, DATA), empty when unknown. Never raises. A refusal that may pass
     by itself (4yz, 4.y.z) is never `hard` (DS-03).
     """
-    words = wording.normalise(text)
-    code = code or wording.find_code(text)
     if not enhanced or enhanced.endswith(".0.0"):
         enhanced = wording.find_enhanced(text) or enhanced
-    plain = words.replace("<@>", "@")
+    said = _Refusal(code or wording.find_code(text), enhanced, wording.normalise(text), command.upper())
+    plain = said.words.replace("<@>", "@")
     rule = next((rule for rule in RULES if rule.matches(plain)), None)
-    reason = _choose(rule, enhanced) or _read_codes(code, enhanced, words)
+    reason = _choose(rule, said) if rule is not None else _read_codes(said)
     # Two authors gave X.7.23 two meanings; both are about us, and the words tell them apart.
     if class_of(reason) != Class.SENDER:
         reason = read_decisive(enhanced) or reason
-    if rule is not None and reason == rule.reason == Reason.NO_MAILBOX and not rule.is_own:
-        reason = _doubt_words(words, enhanced=enhanced, command=command.upper())
-    is_own = rule is not None and rule.is_own
-    reason = _doubt(reason, words, code=code, enhanced=enhanced, command=command.upper(), is_own=is_own)
-    return Verdict(reason, enhanced)
+    return Verdict(_doubt(reason, said, is_own=rule is not None and rule.is_own), enhanced)
 
 
-def _choose(rule: Rule | None, enhanced: str) -> Reason | None:
-    if rule is None:
-        return None
+def _choose(rule: Rule, said: _Refusal) -> Reason:
     # "5.1.1 inactive address": the code is the more exact of the two.
-    return Reason.NO_MAILBOX if rule.reason == Reason.DISABLED and enhanced == "5.1.1" else rule.reason
+    if rule.reason == Reason.DISABLED and said.enhanced == "5.1.1":
+        return Reason.NO_MAILBOX
+    is_certain = rule.reason != Reason.NO_MAILBOX or rule.is_own or _proves(said)
+    return rule.reason if is_certain else Reason.UNPROVEN
 
 
-def _read_codes(code: int, enhanced: str, words: str) -> Reason:
-    by_status = read_status(enhanced)
+def _proves(said: _Refusal) -> bool:
+    """Whether words about a mailbox are a server's answer about it: filters write the same after the whole mail.
+
+    True also where `_doubt` knows better.
+    """
+    if said.may_pass or said.command or said.enhanced.startswith(("5.1.", "5.7.")):
+        return True
+    if _AFTER_DATA.search(said.words) or _NAMELESS.search(said.words):
+        return True
+    return _ABOUT_RECIPIENT.search(said.words) is not None and not said.enhanced.startswith("5.2.")
+
+
+def _read_codes(said: _Refusal) -> Reason:
+    by_status = read_status(said.enhanced)
     if by_status not in {Reason.UNDEFINED, Reason.SYNTAX}:
         return by_status
-    if code in {550, 551, 553, 554} and _STOCK.search(words):
+    if said.code in {550, 551, 553, 554} and _STOCK.search(said.words):
         return Reason.NO_MAILBOX
-    return by_status if by_status != Reason.UNDEFINED else read_code(code)
+    return by_status if by_status != Reason.UNDEFINED else read_code(said.code)
 
 
-def _doubt_words(words: str, *, enhanced: str, command: str) -> Reason:
-    """Words are certain with a code of their own, or when RCPT was refused: filters say the same after the whole mail."""
-    if enhanced.startswith(("4", "5.1.", "5.7.")) or command or _AFTER_DATA.search(words):
-        return Reason.NO_MAILBOX
-    is_certain = _ABOUT_RECIPIENT.search(words) is not None and not enhanced.startswith("5.2.")
-    return Reason.NO_MAILBOX if is_certain else Reason.UNPROVEN
-
-
-def _doubt(reason: Reason, words: str, *, code: int, enhanced: str, command: str, is_own: bool) -> Reason:
+def _doubt(reason: Reason, said: _Refusal, *, is_own: bool) -> Reason:
     """A dead address needs a permanent refusal by somebody who looked at the address and nothing else."""
-    if reason == Reason.UNDEFINED and command in _BEFORE_RECIPIENT:
-        return _BEFORE_RECIPIENT[command]
+    if reason == Reason.UNDEFINED and said.command in _BEFORE_RECIPIENT:
+        return _BEFORE_RECIPIENT[said.command]
     if class_of(reason) != Class.HARD:
         return reason
-    if enhanced.startswith("4") or (not enhanced and 400 <= code < 500):
+    if said.may_pass:
         return Reason.TRY_LATER if reason == Reason.NO_MAILBOX else Reason.NETWORK
     # 5.7.1 is a rule's answer, whatever words its author chose; in reply to RCPT those are about the recipient.
-    if _NAMELESS.search(words) or (enhanced.startswith("5.7.") and command != "RCPT" and not is_own):
+    is_rule = said.enhanced.startswith("5.7.") and said.command != "RCPT" and not is_own
+    if is_rule or _NAMELESS.search(said.words):
         return Reason.FILTERED
-    if command in _BEFORE_RECIPIENT:
-        return _BEFORE_RECIPIENT[command]
-    is_late = command == "DATA" or _AFTER_DATA.search(words)
-    says_more = is_own or enhanced.startswith("5.1.") or _NO_RECIPIENTS.search(words)
+    if said.command in _BEFORE_RECIPIENT:
+        return _BEFORE_RECIPIENT[said.command]
+    is_late = said.command == "DATA" or _AFTER_DATA.search(said.words)
+    says_more = is_own or said.enhanced.startswith("5.1.") or _NO_RECIPIENTS.search(said.words)
     return Reason.FILTERED if is_late and not says_more else reason

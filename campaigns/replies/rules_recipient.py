@@ -151,14 +151,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Reason.NO_MAILBOX,
-        "550 Sorry, no mailbox here by that name",
+        "550 5.1.1 <ann@example.com>: no such mailbox",
         (
             rf"(?:no|not|isn't|never) (?:such |a |an |any |our |known |valid |current |existing |active |longer |local |matching |one |here )*{_BOX}(?: (?:here|by|with|at|found|known|of|in|on|for|under|named|called|called|exists?)|[ .,;:!)]|$)(?<!not a user )",
         ),
     ),
     Rule(
         Reason.NO_MAILBOX,
-        "550 This user doesn't have an example.com account (ann@example.com)",
+        "550 5.1.1 This user doesn't have an example.com account (ann@example.com)",
         (
             r"(?:does not|doesn't|do not|don't|didn't|did not) (?:have|find|know|recogni[sz]e|host|match) (?:an? |the |any |that |this |such )?(?:\S+ ){0,2}(?:account|mail ?box|user|recipient|address|profile)",
             r"(?:not|isn't) (?:listed|found|known|present) in (?:the |our )?(?:system|list|database|table)",
