@@ -14,6 +14,8 @@ _ABOUT_RECIPIENT = {
     "final-recipient", "original-recipient", "action", "status", "diagnostic-code", "remote-mta", "last-attempt-date",
     "will-retry-until", "x-actual-recipient", "final-log-id", "x-supplementary-info", "x-display-name",
 }  # fmt: skip
+_NAMES = {"final-recipient", "original-recipient", "x-actual-recipient"}
+_QUOTED = re.compile(r'"[^"]{1,64}"@[^\s<>]{1,255}')
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _UNITEXT = re.compile(r"\\x\{(1?[0-9A-F]{1,6})\}", re.IGNORECASE)
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
@@ -53,19 +55,20 @@ def read_delivery_status(text: str) -> DeliveryStatus:
 
     Takes what breaks RFC 3464: no blank line between recipients, blank lines within one, an order of its own.
     """
-    envelope_id = ""
+    envelope_id, is_after_blank = "", False
     recipients: list[dict[str, str]] = [{}]
     for name, value in _fields(text):
-        if name == "":
-            if _names_recipient(recipients[-1]) and _is_complete(recipients[-1]):
-                recipients.append({})
-        elif name == "original-envelope-id":
+        if name == "original-envelope-id":
             envelope_id = envelope_id or value[:200]
         elif name in _ABOUT_RECIPIENT:
-            # A second one of a field begins the next recipient.
-            if name in recipients[-1] and len(recipients) < MOST_RECIPIENTS:
+            # A second one of a field begins the next recipient, and so does a name in a group of its own.
+            is_next = is_after_blank and name in _NAMES and _names_recipient(recipients[-1])
+            if is_next or name in recipients[-1]:
+                if len(recipients) >= MOST_RECIPIENTS:
+                    break
                 recipients.append({})
-            recipients[-1].setdefault(name, value)
+            recipients[-1][name] = value
+        is_after_blank = name == ""
     found = tuple(_read_recipient(fields) for fields in recipients if _names_recipient(fields))
     return DeliveryStatus(envelope_id, found)
 
@@ -93,11 +96,7 @@ def _is_known_field(line: str) -> bool:
 
 
 def _names_recipient(fields: dict[str, str]) -> bool:
-    return bool(fields.keys() & {"final-recipient", "original-recipient", "x-actual-recipient"})
-
-
-def _is_complete(fields: dict[str, str]) -> bool:
-    return bool(fields.keys() & {"action", "status"})
+    return bool(fields.keys() & _NAMES)
 
 
 def _read_recipient(fields: dict[str, str]) -> RecipientStatus:
@@ -122,6 +121,8 @@ def read_typed_address(value: str) -> str:
         address = _UNITEXT.sub(lambda found: _character(found[1]), address)
     if address.startswith("<") or "<" in address:
         address = address.partition("<")[2].partition(">")[0]
+    elif quoted := _QUOTED.match(address):
+        address = quoted[0]
     else:
         address = _COMMENT.sub("", address).strip().partition(" ")[0]
     return address.strip("<>';, ")[:320]
