@@ -113,6 +113,7 @@ class _Talk:
         return line.decode("latin-1").rstrip("\r\n")
 
     def start_tls(self) -> None:
+        self.file.close()
         self.connection = self.server._context.wrap_socket(self.connection, server_side=True)
         self.file = self.connection.makefile("rb")
 
@@ -223,13 +224,20 @@ class _Pop(_Talk):
             self.say(f"{number} uid-{uid}")
         self.say(".")
 
+    def do_list(self, rest: str) -> None:
+        self.say("+OK")
+        for number, raw in enumerate(self.server.mailbox.mails.values(), 1):
+            self.say(f"{number} {len(raw)}")
+        self.say(".")
+
     def do_top(self, rest: str) -> None:
         if self.server.drips:
             self.say("+OK")
             self.drip()
-        raw = list(self.server.mailbox.mails.values())[int(rest.split()[0]) - 1]
+        number, count = map(int, rest.split())
+        head, _, body = list(self.server.mailbox.mails.values())[number - 1].partition(b"\r\n\r\n")
         self.say("+OK")
-        for line in raw.split(b"\r\n"):
+        for line in [*head.split(b"\r\n"), b"", *body.split(b"\r\n")[:count]]:
             self.say(b"." + line if line.startswith(b".") else line)
         self.say(".")
 

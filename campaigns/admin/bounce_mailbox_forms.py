@@ -85,9 +85,7 @@ class MailboxForm(forms.Form):
     kind = forms.ChoiceField(label="Protocol", choices=MailboxKind.choices, help_text="IMAP, if you have the choice.")
     host = forms.CharField(label="Mail server", max_length=253, help_text="Such as imap.example.org.")
     port = forms.IntegerField(min_value=1, max_value=65535, initial=993)
-    starts_tls = forms.ChoiceField(
-        label="Encryption", choices=[("", _FROM_START), ("yes", _AFTER_GREETING)], required=False
-    )
+    starts_tls = forms.ChoiceField(label="Encryption", choices=[("start", _FROM_START), ("later", _AFTER_GREETING)])
     username = forms.CharField(label="User name", max_length=254, help_text="Often the address of the mailbox.")
 
     def __init__(
@@ -116,7 +114,7 @@ class MailboxForm(forms.Form):
                 self.fields[name].help_text = _STORED
 
     def clean_starts_tls(self) -> bool:
-        return str(self.cleaned_data["starts_tls"]) == "yes"
+        return str(self.cleaned_data["starts_tls"]) == "later"
 
     def clean_host(self) -> str:
         try:

@@ -77,7 +77,7 @@ class BounceMailboxAdmin(RoomScreen):
         secrets, is_readable = _read(mailbox)
         given = request.POST if request.method == "POST" else None
         initial = {name: getattr(mailbox, name) for name in _ENTERED} | {
-            "starts_tls": "yes" if mailbox.starts_tls else ""
+            "starts_tls": "later" if mailbox.starts_tls else "start"
         }
         form = MailboxForm(given, login=mailbox.login, stored=secrets, home=mailbox.host, initial=initial)
 

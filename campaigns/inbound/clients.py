@@ -25,7 +25,6 @@ from campaigns.errors import CampaignError
 SILENCE_SECONDS = 20.0
 MOST_BYTES = 1024 * 1024  # of one mail; what says why it came back stands at its beginning
 _MOST_ANSWER = 8 * 1024 * 1024
-_LONGEST_LINE = 1024 * 1024
 _TOP_LINES = 3_000
 
 
@@ -60,15 +59,15 @@ class Client(Protocol):
     def find_new(self, *, after: int, seen: set[str]) -> list[str]: ...
     def read(self, uid: str) -> bytes: ...
     def remove(self, uid: str) -> None: ...
-    def close(self) -> None: ...
 
 
 @contextlib.contextmanager
 def open_mailbox(kind: str, place: Place, *, seconds: float) -> Iterator[Client]:
     """The mailbox, for so many seconds at most; raises MailboxTrouble, also out of its block."""
     with _explained(), _Line(place, seconds=seconds) as line:
-        client: Client = _Imap(place, line) if kind == "imap" else _Pop(place, line)
+        client = _Imap(place, line) if kind == "imap" else _Pop(place, line)
         try:
+            client.enter()
             yield client
         finally:
             # The server may be gone; what counts has been said before.
@@ -185,12 +184,17 @@ class _Imap:
     present = None
 
     def __init__(self, place: Place, line: _Line) -> None:
+        self.validity = 0
+        self._place, self._line = place, line
         self._imap = _Imap4(line, place.host)
-        if place.starts_tls:
+
+    def enter(self) -> None:
+        """Encrypt, log in and open the folder."""
+        if self._place.starts_tls:
             with _offered():
-                self._imap.starttls(cast("Any", line))
-        self._log_in(place)
-        answer, _ = self._imap.select(_quote(place.folder))
+                self._imap.starttls(cast("Any", self._line))
+        self._log_in(self._place)
+        answer, _ = self._imap.select(_quote(self._place.folder))
         if answer != "OK":
             raise MailboxTrouble(
                 "mailbox.folder-missing", "This folder does not exist.", action="Correct its name; INBOX always exists."
@@ -230,7 +234,10 @@ class _Imap:
             self._imap.uid("EXPUNGE", uid)
 
     def close(self) -> None:
-        self._imap.logout()
+        try:
+            self._imap.logout()
+        finally:
+            self._imap.shutdown()
 
 
 def _quote(text: str) -> str:
@@ -252,15 +259,20 @@ class _Pop3(poplib.POP3):
 
     def __init__(self, line: _Line, host: str) -> None:
         self._line, self._left = line, _MOST_ANSWER
-        super().__init__(host, timeout=SILENCE_SECONDS)
+        try:
+            super().__init__(host, timeout=SILENCE_SECONDS)
+        except BaseException:
+            self.close()
+            raise
 
     def _create_socket(self, timeout: float) -> socket.socket:  # noqa: ARG002 (poplib's signature)
         return self._line.sock
 
     def _getline(self) -> tuple[bytes, int]:
-        line: bytes = self.file.readline(_LONGEST_LINE + 1)
+        # RFC 5322 ends lines at 998 octets, and poplib the conversation at 2,048; real mails know neither.
+        line: bytes = self.file.readline(self._left + 1)
         self._left -= len(line)
-        if not line or len(line) > _LONGEST_LINE or self._left < 0:
+        if not line or self._left < 0:
             raise poplib.error_proto("too large, or nothing")
         return line.rstrip(b"\r\n"), len(line)
 
@@ -281,13 +293,18 @@ class _Pop:
     validity = 0
 
     def __init__(self, place: Place, line: _Line) -> None:
-        self._pop = _Pop3(line, place.host)
+        self._place, self._line = place, line
         self._numbers: dict[str, int] = {}
-        if place.starts_tls:
+        self._sizes: dict[int, bytes] = {}
+        self._pop = _Pop3(line, place.host)
+
+    def enter(self) -> None:
+        """Encrypt and log in."""
+        if self._place.starts_tls:
             with _offered():
-                self._pop.stls(cast("Any", line))
+                self._pop.stls(cast("Any", self._line))
         try:
-            self._log_in(place)
+            self._log_in(self._place)
         except poplib.error_proto:
             raise _refused() from None
 
@@ -302,8 +319,8 @@ class _Pop:
         self._pop.ask(answer)
 
     def find_new(self, *, after: int, seen: set[str]) -> list[str]:  # noqa: ARG002 (a client's signature)
-        rows = [line.split() for line in self._pop.ask_lines("UIDL")]
-        self._numbers = {_digest(row[1]): int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()}
+        self._numbers = {_digest(uid): number for number, uid in self._ask_table("UIDL").items()}
+        self._sizes = self._ask_table("LIST")
         return [uid for uid in self._numbers if uid not in seen]
 
     @property
@@ -311,16 +328,26 @@ class _Pop:
         """All mails that are there, read or not."""
         return set(self._numbers)
 
+    def _ask_table(self, command: str) -> dict[int, bytes]:
+        rows = [line.split() for line in self._pop.ask_lines(command)]
+        return {int(row[0]): row[1] for row in rows if len(row) == 2 and row[0].isdigit()}
+
     def read(self, uid: str) -> bytes:
-        # TOP: a bounce may return a whole mail with everything attached to it.
-        return b"\n".join(self._pop.ask_lines(f"TOP {self._numbers[uid]} {_TOP_LINES}"))[:MOST_BYTES]
+        number = self._numbers[uid]
+        size = self._sizes.get(number, b"")
+        # TOP: a bounce may return a whole mail with everything attached to it. Of one that is huge the headers do.
+        lines = _TOP_LINES if size.isdigit() and int(size) < _MOST_ANSWER else 0
+        return b"\n".join(self._pop.ask_lines(f"TOP {number} {lines}"))[:MOST_BYTES]
 
     def remove(self, uid: str) -> None:
         self._pop.ask(f"DELE {self._numbers[uid]}")
 
     def close(self) -> None:
-        # What was deleted goes with this word only.
-        self._pop.quit()
+        try:
+            # What was deleted goes with this word only.
+            self._pop.quit()
+        finally:
+            self._pop.close()
 
 
 def _digest(uid: bytes) -> str:
