@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns import tokens
+from campaigns.inbound.correlate import find_keys
 from campaigns.inbound.record import MOST_OWN_FAULTS, Recorded, Result, record_bounce
+from campaigns.inbound.reports import read_report
 from campaigns.models import (
     Account,
     Campaign,
@@ -370,3 +372,10 @@ def test_nothing_personal_is_logged(account: Account, caplog: pytest.LogCaptureF
         take(b"From: eve@example.net\r\n\r\nhello", to="someone@example.org")
     assert "@" not in caplog.text
     assert Event.objects.count() == 1
+
+
+def test_values_of_reports_show_nothing(account: Account) -> None:
+    (message,) = make_messages(account)
+    report = read_report(make_dsn(message.recipient, to=return_path(message)))
+    shown = [report, *report.failures, report.headers, *find_keys(report, envelope_to=message.recipient)]
+    assert "@" not in repr(shown)

@@ -255,7 +255,7 @@ def test_a_wrong_password_is_said(account: Account, server: MailboxServer) -> No
     assert mailbox.worked_at is None
 
 
-@pytest.mark.parametrize("username", ["a\r\nDELETE INBOX", "a\0b"])
+@pytest.mark.parametrize("username", ["a\r\nDELETE INBOX", "a\nb"])
 def test_a_name_with_a_line_end_never_reaches_the_server(
     account: Account, server: MailboxServer, username: str
 ) -> None:

@@ -193,5 +193,9 @@ def _stop_for_own_faults(message: Message, verdict: Verdict) -> None:
     same = Message.objects.filter(
         submission=message.submission_id, state=MessageState.BOUNCED, error_code=f"{AREA}.{verdict.reason}"
     )
+    resumed_at = message.submission.resumed_at
+    if resumed_at is not None:
+        # A person has seen to it: only mail that has left since counts.
+        same = same.filter(sent_at__gt=resumed_at)
     if same[:MOST_OWN_FAULTS].count() >= MOST_OWN_FAULTS:
         control.stop_submission(message.submission, because=f"{verdict.text} {MOST_OWN_FAULTS} mails came back for it.")
