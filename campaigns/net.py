@@ -8,6 +8,7 @@ guard: NAT64, 6to4 and multicast pass it.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import socket
@@ -101,6 +102,35 @@ def read_retry_after(text: str) -> float | None:
     return min(float(given), 3600.0) if given.isascii() and given.isdigit() and len(given) < 10 else None
 
 
+def _judge_addresses(host: str, port: int) -> list[str]:
+    """Where a name leads that we may connect to; raises OSError for no name, _AddressRefused for none of its places."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that is no label
+        raise socket.gaierror from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    allowed = [address for address in addresses if is_allowed(address)]
+    if not allowed:
+        raise _AddressRefused
+    return allowed
+
+
+def connect(host: str, port: int, *, seconds: float) -> socket.socket:
+    """A TCP connection for protocols other than HTTP; each later read and write may take so many seconds, too.
+
+    Raises NetError `net.unreachable` or `net.address-refused`.
+    """
+    try:
+        for address in _judge_addresses(host, port):
+            with contextlib.suppress(OSError):
+                return socket.create_connection((address, port), timeout=seconds)
+    except OSError:
+        pass
+    except _AddressRefused:
+        raise NetError("net.address-refused", left=False) from None
+    raise NetError("net.unreachable", left=False)
+
+
 class _Guarded(HTTPConnection):
     """Connects to an address that was judged; Host, SNI and the certificate stay those of the name."""
 
@@ -120,15 +150,11 @@ class _Guarded(HTTPConnection):
 
     def _judged_addresses(self) -> list[str]:
         try:
-            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        # UnicodeError: a label that is no label.
-        except (socket.gaierror, UnicodeError) as error:
+            return _judge_addresses(self._dns_host, self.port)
+        except OSError as error:
             raise NameResolutionError(self.host, self, socket.gaierror()) from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        allowed = [address for address in addresses if is_allowed(address)]
-        if not allowed:
-            raise NewConnectionError(self, "refused") from _AddressRefused()
-        return allowed
+        except _AddressRefused as error:
+            raise NewConnectionError(self, "refused") from error
 
 
 class _GuardedTls(_Guarded, HTTPSConnection):

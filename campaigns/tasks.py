@@ -16,6 +16,7 @@ from campaigns.domains.lookup import make_resolver
 from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
+from campaigns.inbound import mailboxes
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
@@ -30,11 +31,13 @@ CHECK_BUDGET = 120.0  # seconds
 _IMPORT = "campaigns.tasks.run_import"
 _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
+_MAILBOX = "campaigns.tasks.look_into_mailbox"
 
 SCHEDULES = (
     jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
     jobs.Every("domains", "campaigns.tasks.look_at_domains", minutes=20),
     jobs.Every("forget", "campaigns.tasks.forget_expired", minutes=60),
+    jobs.Every("mailboxes", "campaigns.tasks.look_into_mailboxes", minutes=5),
 )
 
 
@@ -171,3 +174,16 @@ def forget_expired() -> None:
     now = timezone.now()
     uploads.wipe_expired(now=now)
     checking.forget_checks(now=now)
+
+
+def look_into_mailboxes() -> None:
+    """Ring for every mailbox that bounces arrive in and that is due. Runs every five minutes."""
+    for mailbox_id in mailboxes.find_due(now=timezone.now()):
+        jobs.ring(_MAILBOX, mailbox_id)
+
+
+def look_into_mailbox(mailbox_id: int) -> None:
+    """Read what is new in a mailbox; rings again while more is waiting."""
+    look = mailboxes.look_into(mailbox_id, now=timezone.now())
+    if look is not None and look.more:
+        jobs.ring(_MAILBOX, mailbox_id)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from campaigns.models import CampaignState, Purpose
+from campaigns.replies import meaning as refusals
+from campaigns.replies.meaning import MEANINGS
 
 # The tone picks a colour; the word beside it says the same, so that nothing hangs on colour alone.
 TONES = {
@@ -79,6 +81,7 @@ _REASONS = {
 }
 _AREAS = {
     "address": "The address cannot be written to",
+    "bounce": "The mail came back",
     "attachment": "An attachment was refused",
     "content": "The mail could not be made for this person; a value it needs is missing or wrong",
     "delivery": "The receiving side did not take it",
@@ -108,7 +111,10 @@ def explain_reasons(reasons: Mapping[str, int]) -> list[Reason]:
 
 def explain(code: str) -> str:
     """A sentence for a code; a code nobody put into words yet is told by its area."""
-    return _REASONS.get(code) or _AREAS.get(code.partition(".")[0]) or "Another reason"
+    area, _, rest = code.partition(".")
+    if area == "bounce" and rest in MEANINGS:
+        return MEANINGS[refusals.Reason(rest)].text.removesuffix(".")
+    return _REASONS.get(code) or _AREAS.get(area) or "Another reason"
 
 
 def people(count: int) -> str:

@@ -13,6 +13,7 @@ from django.urls import reverse
 from campaigns.models import (
     Account,
     ApiKey,
+    BounceMailbox,
     Campaign,
     Contact,
     ContactList,
@@ -66,6 +67,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
             ("Domains", Domain, "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM3 12h18M12 3c5 5.5 5 12.5 0 18-5-5.5-5-12.5 0-18"),
             ("Senders", Sender, "M4 6h16v12H4zm0 1 8 6 8-6"),
             ("Ways to send", Transport, "M4 7h13m0 0-3-3m3 3-3 3M20 17H7m0 0 3-3m-3 3 3 3"),
+            ("Bounce mailboxes", BounceMailbox, "M4 6h16v12H4zm0 1 8 6 8-6M9 21l-3-2 3-2"),
             ("Sandbox mailbox", SandboxMail, "M4 13 6.5 5h11L20 13v6H4zm0 0h5l1.5 2.5h3L15 13h5"),
         ),
     ),

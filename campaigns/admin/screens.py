@@ -3,6 +3,7 @@
 from campaigns.admin import (
     accounts,
     api_keys,
+    bounce_mailboxes,
     campaigns,
     contacts,
     domains,
@@ -16,6 +17,7 @@ from campaigns.admin import (
 )
 
 __all__ = [
-    "accounts", "api_keys", "campaigns", "contacts", "domains", "imports", "lists", "mailbox", "suppressions", "templates",
+    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "lists", "mailbox",
+    "suppressions", "templates",
     "transports", "users",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from django.utils import timezone
 _WORDS = {
     "account": ("account", "accounts"),
     "apikey": ("API key", "API keys"),
+    "bouncemailbox": ("bounce mailbox", "bounce mailboxes"),
     "campaign": ("campaign", "campaigns"),
     "contact": ("person", "contacts"),
     "contactlist": ("list", "lists"),
@@ -19,8 +20,10 @@ _WORDS = {
     "importjob": ("import", "imports"),
     "importrowerror": ("rejected row", "rejected rows"),
     "message": ("mail in the record", "mails in the record"),
+    "mailboxmail": ("mail read before", "mails read before"),
     "sandboxmail": ("mail in the sandbox", "mails in the sandbox"),
     "sender": ("sender", "senders"),
+    "softbounce": ("count of returned mail", "counts of returned mail"),
     "submission": ("send", "sends"),
     "subscription": ("place on a list", "places on a list"),
     "suppression": ("do-not-email entry", "do-not-email entries"),

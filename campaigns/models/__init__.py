@@ -3,6 +3,7 @@
 from campaigns.models.accounts import Account, BaaStatus, Language, Membership, Role
 from campaigns.models.api import ApiKey, RequestKey, UploadedContent
 from campaigns.models.audiences import ConsentKind, Contact, ContactList, Subscription, SubscriptionState
+from campaigns.models.bounces import BounceMailbox, MailboxKind, MailboxLogin, MailboxMail, SoftBounce
 from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, PixelPosition, Purpose, WindowZone
 from campaigns.models.checks import AddressCheck, AddressCheckRun, AddressRisk, MailboxVerdict
 from campaigns.models.counts import StateCount
@@ -24,13 +25,14 @@ from campaigns.models.transports import SandboxMail, Transport
 
 __all__ = [
     "API_DOORS", "LETTER_DOORS", "LOWEST_PRIORITY", "Account", "AddressCheck", "AddressCheckRun", "AddressRisk",
-    "ApiKey", "BaaStatus", "Breakdown", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact",
-    "ContactList", "DayCount", "Device", "DkimKey", "DmarcCount", "DnsFinding", "Domain", "DomainLimit",
+    "ApiKey", "BaaStatus", "BounceMailbox", "Breakdown", "Campaign", "CampaignKind", "CampaignState", "ConsentKind",
+    "Contact", "ContactList", "DayCount", "Device", "DkimKey", "DmarcCount", "DnsFinding", "Domain", "DomainLimit",
     "DomainReport", "Door", "EmailTemplate", "Event", "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob",
-    "ImportRowError", "ImportSeen", "ImportState", "Lane", "Language", "LeavingReason", "MailboxVerdict",
-    "Membership", "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose",
-    "ReportKind", "RequestKey", "Role", "SandboxMail", "Sender", "SourceKind", "Split", "StateCount", "Submission",
-    "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason", "SuppressionScope",
-    "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink", "TrackingChoice",
-    "TrackingLevel", "Transport", "TransportPool", "UploadedContent", "Verdict", "WindowZone",
+    "ImportRowError", "ImportSeen", "ImportState", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin",
+    "MailboxMail", "MailboxVerdict", "Membership", "Message", "MessageState", "PixelPosition", "PoolAssignment",
+    "PoolMember", "Preference", "Purpose", "ReportKind", "RequestKey", "Role", "SandboxMail", "Sender", "SoftBounce",
+    "SourceKind", "Split", "StateCount", "Submission", "SubmissionState", "Subscription", "SubscriptionState",
+    "Suppression", "SuppressionReason", "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion",
+    "TlsCount", "TokenBucket", "TrackedLink", "TrackingChoice", "TrackingLevel", "Transport", "TransportPool",
+    "UploadedContent", "Verdict", "WindowZone",
 ]  # fmt: skip

@@ -69,6 +69,12 @@ class Account(Public, Stamped):
     stop_at_complaint_percent = models.FloatField(
         default=0.3, help_text="A campaign pauses itself when more of its readers than this call it spam."
     )
+    soft_bounces_to_stop = models.PositiveSmallIntegerField(
+        default=5, help_text="After so many mails in a row came back from an address, it gets no more. 0: never."
+    )
+    soft_bounce_days = models.PositiveSmallIntegerField(
+        default=15, help_text="The first and the last of them are at least so many days apart."
+    )
 
     # What readers see on our pages.
     language = models.CharField(max_length=2, choices=Language, default=Language.ENGLISH)
