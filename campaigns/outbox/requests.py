@@ -24,6 +24,7 @@ from campaigns.models import (
     Door,
     Lane,
     Purpose,
+    ReportLevel,
     Submission,
     SubmissionState,
     TemplateVersion,
@@ -34,6 +35,7 @@ from campaigns.outbox import facts, stream
 from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
 from campaigns.outbox.rows import NewMessage, insert_messages
 from campaigns.outbox.windows import WeekWindow
+from campaigns.webhooks import endpoints
 from compliance import gate
 from compliance.facts import AttachmentFacts
 
@@ -229,9 +231,21 @@ def _make_submission(
         application_id=request.application_id,
     )
     headings = tuple(_heading(group) for group in request.groups)
-    submission.webhook_sealed = seal_webhook(submission, request.webhook)
+    _name_listeners(submission, request.webhook)
     submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
     return submission
+
+
+def _name_listeners(submission: Submission, webhook: Webhook) -> None:
+    """Who is told, as far as the database must know; the addresses themselves are sealed."""
+    account = submission.account
+    submission.webhook_sealed = seal_webhook(submission, webhook)
+    submission.reports_to = endpoints.find_host(account, webhook.delivery_url) if webhook.delivery_url else None
+    submission.events_to = endpoints.find_host(account, webhook.tracking_url) if webhook.tracking_url else None
+    if not webhook.notify:
+        submission.report_level = ReportLevel.NONE
+    elif webhook.intermediate:
+        submission.report_level = ReportLevel.ALL
 
 
 def _heading(group: Group) -> Heading:
