@@ -332,7 +332,7 @@ def test_nothing_is_told_of_the_time_before_anybody_listened(program: Program, r
 
 
 def test_a_signed_call_says_who_makes_it(program: Program, receiver: Receiver) -> None:
-    listen(program, receiver.url, security=WebhookSecurity.BASIC, username="ann", password="pass word")  # noqa: S106
+    listen(program, receiver.url, security=WebhookSecurity.BASIC, username="ann", password="pass word")
     send(program)
     tell_all()
     (asked,) = receiver.asked

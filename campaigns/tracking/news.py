@@ -59,6 +59,7 @@ FROM told JOIN campaigns_webhookendpoint w
   ON w.account_id = told.account_id AND w.state <> 'off' AND NOT w.is_of_requests
 WHERE told.named IS NULL
   AND ((w.kinds & told.kind) <> 0 OR (told.kind = 2 AND told.report_level = 2 AND (w.kinds & 1) <> 0))
+ORDER BY 2, 3
 ON CONFLICT DO NOTHING
 """
 _MOMENT = {"postgresql": "%s::timestamptz", "sqlite": "%s"}
