@@ -24,6 +24,7 @@ from campaigns.models import (
 )
 from campaigns.outbox.deliveries import forget_old
 from campaigns.tracking import news
+from campaigns.webhooks import notices
 from tests.api import Program
 from tests.factories import make_transport
 from tests.receiver import ALL_KINDS, Receiver, happen, listen, receiver, states, tell_all
@@ -337,3 +338,27 @@ def test_a_signed_call_says_who_makes_it(program: Program, receiver: Receiver) -
     tell_all()
     (asked,) = receiver.asked
     assert asked.headers["Authorization"] == "Basic YW5uOnBhc3Mgd29yZA=="
+
+
+def test_a_bounce_rate_is_told_in_infobips_shape(program: Program, receiver: Receiver) -> None:
+    """infobip.md §2.4."""
+    listen(program, receiver.url, kinds=[WebhookKind.BOUNCE_RATE_BLOCKED])
+    now = timezone.now()
+    notices.note_bounce_rate(
+        program.account.pk, kind=WebhookKind.BOUNCE_RATE_BLOCKED, submission_id=7, domain="example.org",
+        threshold=5, rate=8.406, now=now,
+    )  # fmt: skip
+    tell_all()
+    (event,) = receiver.events()
+    assert event == {
+        "eventId": event["eventId"],
+        "createdAt": int(now.timestamp() * 1000),
+        "eventDetails": {
+            "type": "HIGH_BOUNCE_RATE_BLOCKED",
+            "accountKey": program.account.public_id.hex,
+            "domain": "example.org",
+            "blockThreshold": 5,
+            "bounceRate": 8.41,
+            "scope": "DAILY",
+        },
+    }

@@ -13,9 +13,10 @@ from campaigns.admin import (
     templates,
     transports,
     users,
+    webhooks,
 )
 
 __all__ = [
     "accounts", "api_keys", "campaigns", "contacts", "domains", "imports", "lists", "mailbox", "suppressions", "templates",
-    "transports", "users",
+    "transports", "users", "webhooks",
 ]  # fmt: skip

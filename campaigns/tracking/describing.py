@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from campaigns.errors import CampaignError
 from campaigns.models import (
@@ -133,9 +133,7 @@ def _rate_call(endpoint: WebhookEndpoint, parcel: Parcel, *, url: str, signer: S
     (row,) = parcel
     account = endpoint.account.public_id
     event_id = str(uuid5(account, f"{row.kind} {row.about}"))
-    content = rate_of(
-        WebhookKind(row.kind), row.details or {}, event_id=event_id, account=account, at=row.created_at
-    )
+    content = rate_of(WebhookKind(row.kind), row.details or {}, event_id=event_id, account=account, at=row.created_at)
     return Call(endpoint.pk, url, "application/json", write_json(content), event_id, signer, tag=(row,))
 
 
@@ -200,3 +198,21 @@ def _bulk_of(submission: Submission) -> str:
 
 def _campaign_of(submission: Submission) -> str:
     return str(submission.campaign.public_id) if submission.campaign else ""
+
+
+def sample_call(endpoint: WebhookEndpoint, *, now: datetime) -> Call:
+    """What an endpoint gets when somebody tries it out: made up, in the shape of real things. Raises CampaignError."""
+    config = read_config(endpoint)
+    is_private = endpoint.account.baa_status != BaaStatus.NONE
+    mail = Mail("test", "test", "test", "someone@example.com", "you@example.com", now, now, is_private=is_private)
+    wants_reports = any(endpoint.wants(kind) for kind in REPORT_KINDS)
+    kind = WebhookKind.DELIVERY if wants_reports else WebhookKind.OPENED
+    made_up = Happening(
+        "test", kind, now, "", statuses.DELIVERED.as_json(), statuses.NO_ERROR.as_json()
+    )  # fmt: skip
+    form = WebhookFormat(endpoint.format) if wants_reports else WebhookFormat.JSON
+    body = (
+        write_reports([report_of(mail, made_up)], form=form) if wants_reports else write_json(event_of(mail, made_up))
+    )
+    signer = config.signer(endpoint.security, now=now)
+    return Call(endpoint.pk, config.url, CONTENT_TYPES[form], body, f"test-{uuid4()}", signer)

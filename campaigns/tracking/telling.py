@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,10 +18,10 @@ from django.utils import timezone
 from campaigns import jobs
 from campaigns.errors import CampaignError
 from campaigns.models import WebhookEndpoint
-from campaigns.tracking.describing import Untold, describe_parcels
+from campaigns.tracking.describing import Untold, describe_parcels, sample_call
 from campaigns.tracking.news import collect_news
 from campaigns.webhooks import bell, claims
-from campaigns.webhooks.deliver import Call, Courier, Verdict
+from campaigns.webhooks.deliver import Call, Courier, Verdict, make_call, open_session
 
 BUDGET = 45.0  # seconds in which calls may begin
 LINGER = 1.0  # seconds without work before a worker goes
@@ -55,6 +56,12 @@ def tell(*, budget: float = BUDGET, linger: float = LINGER) -> bool:
     bell.end_promise()
     now = timezone.now()
     return collect_news(now=now) or bool(claims.find_endpoints(now=now, limit=1))
+
+
+def tell_sample(endpoint: WebhookEndpoint, *, now: datetime) -> Verdict:
+    """Call an endpoint with something made up, and what came of it; ten seconds at most. Raises CampaignError."""
+    with contextlib.closing(open_session()) as session:
+        return make_call(sample_call(endpoint, now=now), session=session, now=now)
 
 
 class _Run:
