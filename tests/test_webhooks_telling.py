@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from django.utils import timezone
-from infobip_api_client.models import EmailWebhookDLRReportResponse, EmailWebhookTrackResponse
+from infobip_api_client.models.email_webhook_dlr_report_response import EmailWebhookDLRReportResponse
+from infobip_api_client.models.email_webhook_track_response import EmailWebhookTrackResponse
 
 from campaigns.models import (
     Account,
@@ -41,7 +43,9 @@ def program() -> Program:
 
 def send(program: Program, *to: str, url: str = "", tracking: str = "", **webhooks: Any) -> Message:
     """One mail that has left; `url` and `tracking` are addresses of the request."""
-    delivery = {name: webhooks.pop(name) for name in ("intermediateReport", "notify") if name in webhooks}
+    delivery: dict[str, Any] = {
+        name: webhooks.pop(name) for name in ("intermediateReport", "notify") if name in webhooks
+    }
     if url:
         delivery["url"] = url
     options = {"tracking": {"trackingUrl": tracking}} if tracking else None
@@ -87,6 +91,7 @@ def test_a_delivery_report_has_infobips_shape(program: Program, receiver: Receiv
     assert parsed is not None
     assert parsed.results is not None
     assert (parsed.results[0].sms_count, parsed.results[0].to) == (1, "ann@example.com")
+    assert message.sent_at is not None
     assert parsed.results[0].done_at == message.sent_at.replace(microsecond=message.sent_at.microsecond // 1000 * 1000)
 
 
@@ -312,11 +317,11 @@ def test_a_mail_that_is_gone_is_not_told_and_holds_up_nobody(program: Program, r
 
 def test_an_address_of_a_request_is_kept_for_a_month_for_its_opens(program: Program, receiver: Receiver) -> None:
     message = send(program, tracking=receiver.url)
-    forget_old(now=timezone.now() + timezone.timedelta(days=20))
+    forget_old(now=timezone.now() + timedelta(days=20))
     happen(EventKind.OPENED, message)
     tell_all()
     assert len(receiver.events()) == 1
-    forget_old(now=timezone.now() + timezone.timedelta(days=40))
+    forget_old(now=timezone.now() + timedelta(days=40))
     happen(EventKind.OPENED, message)
     tell_all()
     assert len(receiver.events()) == 1

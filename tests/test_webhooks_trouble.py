@@ -20,6 +20,8 @@ from pytest_django import Settings
 
 from campaigns.errors import CampaignError
 from campaigns.models import (
+    Account,
+    BaaStatus,
     DeliveryState,
     EndpointState,
     Event,
@@ -29,14 +31,16 @@ from campaigns.models import (
     WebhookEndpoint,
     WebhookKind,
     WebhookMark,
+    WebhookSecurity,
 )
 from campaigns.tracking import news, telling
 from campaigns.webhooks import bell, claims, deliver, endpoints, retry
 from campaigns.webhooks.addresses import check_url, host_of
 from campaigns.webhooks.deliver import Call, Verdict, make_call, open_session
+from campaigns.webhooks.endpoints import Wish
 from campaigns.webhooks.signing import Signer
 from tests.api import Program
-from tests.http_server import Reply
+from tests.http_server import Asked, Reply
 from tests.receiver import ALL_KINDS, Receiver, happen, listen, receiver, tell_all
 
 __all__ = ["receiver"]
@@ -344,20 +348,28 @@ def test_an_address_in_a_request_that_cannot_be_called_is_never_called(program: 
     assert WebhookEndpoint.objects.count() == 0
 
 
-def test_a_slow_receiver_does_not_hold_up_the_others(
-    program: Program, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Evil input 27: each has calls of its own, and the quick one is told everything while the other hangs."""
-    monkeypatch.setattr(deliver, "SECONDS", 3.0)
-    with Receiver(lambda _: Reply(pause=4)) as slow:
-        listen(program, slow.url, kinds=[WebhookKind.OPENED], name="slow")
+def test_a_slow_receiver_does_not_hold_up_the_others(program: Program, receiver: Receiver) -> None:
+    """Evil input 27: the slow one answers only when the quick one has been told everything."""
+    happened = threading.Event()
+
+    def quick(_: Asked) -> Reply:
+        if len(receiver.asked) == 20:
+            happened.set()
+        return Reply()
+
+    def slow(_: Asked) -> Reply:
+        return Reply(200 if happened.wait(8) else 500)
+
+    receiver.answer = quick
+    with Receiver(slow) as other:
+        listen(program, other.url, kinds=[WebhookKind.OPENED], name="slow")
         listen(program, receiver.url, kinds=[WebhookKind.OPENED], name="quick")
         message = send(program)
-        for _ in range(40):
+        for _ in range(20):
             happen(EventKind.OPENED, message)
-        telling.tell(budget=2.5, linger=0)
-        assert len(receiver.asked) == 40
-        assert len(slow.asked) == 1
+        tell_all()
+        assert len(other.asked) == 20
+    assert set(WebhookDelivery.objects.values_list("state", "attempts")) == {(DeliveryState.DONE, 1)}
 
 
 def test_a_receiver_that_fails_gets_one_call_and_then_rest(program: Program, receiver: Receiver) -> None:
@@ -471,3 +483,35 @@ def test_an_event_that_is_committed_late_is_told_all_the_same(program: Program, 
     assert WebhookDelivery.objects.filter(endpoint=endpoint).count() == 2
     mark = WebhookMark.objects.get()
     assert mark.sure == mark.mark
+
+
+def test_settings_that_do_not_open_stop_a_webhook_until_they_are_entered_again(
+    program: Program, receiver: Receiver
+) -> None:
+    endpoint, old = listen(program, receiver.url)
+    WebhookEndpoint.objects.update(config_sealed=b"nonsense")
+    send(program)
+    tell_all()
+    endpoint.refresh_from_db()
+    assert endpoint.state == EndpointState.FAILED
+    assert "cannot be opened" in endpoint.state_because
+    fresh = endpoints.change_endpoint(endpoint, Wish("again", receiver.url, [WebhookKind.DELIVERY]))
+    assert fresh not in {"", old}
+    endpoints.switch_on(endpoint)
+    tell_all()
+    assert len(receiver.results()) == 1
+    assert WebhookDelivery.objects.get().attempts == 1
+
+
+@pytest.mark.parametrize("where", ["account", "request"])
+def test_nothing_unsigned_leaves_under_an_agreement(program: Program, receiver: Receiver, where: str) -> None:
+    """hipaa.md B10; also for what was set up before the agreement began."""
+    if where == "account":
+        listen(program, receiver.url, security=WebhookSecurity.NONE)
+        send(program)
+    else:
+        send(program, webhooks={"delivery": {"url": receiver.url}})
+    Account.objects.update(baa_status=BaaStatus.ACTIVE)
+    tell_all()
+    assert receiver.asked == []
+    assert WebhookEndpoint.objects.get().state_because == "Under an agreement (BAA) every call is signed."

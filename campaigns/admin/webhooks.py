@@ -121,9 +121,11 @@ class WebhookEndpointAdmin(RoomScreen):
             is_readable=config is not None or endpoint.is_of_requests,
             has_secret=endpoint.security in _SIGNED,
             may_change=may_change,
-            **{
-                f"{view}_url": self.url_of(endpoint, view=view) for view in ("try", "secret", "switch", "log", "delete")
-            },
+            try_url=self.url_of(endpoint, view="try"),
+            secret_url=self.url_of(endpoint, view="secret"),
+            switch_url=self.url_of(endpoint, view="switch"),
+            log_url=self.url_of(endpoint, view="log"),
+            delete_url=self.url_of(endpoint, view="delete"),
         )
 
     def try_now(self, request: HttpRequest, public_id: UUID) -> HttpResponse:

@@ -240,8 +240,10 @@ def _name_listeners(submission: Submission, webhook: Webhook) -> None:
     """Who is told, as far as the database must know; the addresses themselves are sealed."""
     account = submission.account
     submission.webhook_sealed = seal_webhook(submission, webhook)
-    submission.reports_to = endpoints.find_host(account, webhook.delivery_url) if webhook.delivery_url else None
-    submission.events_to = endpoints.find_host(account, webhook.tracking_url) if webhook.tracking_url else None
+    # Calls to such addresses are not signed: about health mail only the account's own webhooks are told.
+    if submission.lane == Lane.STANDARD and account.baa_status == BaaStatus.NONE:
+        submission.reports_to = endpoints.find_host(account, webhook.delivery_url) if webhook.delivery_url else None
+        submission.events_to = endpoints.find_host(account, webhook.tracking_url) if webhook.tracking_url else None
     if not webhook.notify:
         submission.report_level = ReportLevel.NONE
     elif webhook.intermediate:

@@ -28,7 +28,7 @@ from campaigns.outbox.payload import Webhook, open_webhook
 from campaigns.webhooks.addresses import check_url
 from campaigns.webhooks.claims import Parcel
 from campaigns.webhooks.deliver import Call
-from campaigns.webhooks.endpoints import read_config
+from campaigns.webhooks.endpoints import check_signed, read_config
 from campaigns.webhooks.payloads import (
     CONTENT_TYPES,
     Happening,
@@ -70,8 +70,9 @@ class _Place:
 def describe_parcels(endpoint: WebhookEndpoint, parcels: Sequence[Parcel], *, now: datetime) -> Iterator[Call | Untold]:
     """A call for each parcel; more where requests named different addresses, and Untold for what is not there any more.
 
-    The rows of a call are its `tag`. Raises CampaignError `webhook.secret-broken`.
+    The rows of a call are its `tag`. Raises CampaignError when the endpoint must not, or cannot, be called at all.
     """
+    check_signed(endpoint.account, endpoint.security)
     signer, url = Signer(), ""
     if not endpoint.is_of_requests:
         config = read_config(endpoint)

@@ -128,7 +128,7 @@ class _Run:
                 else:
                     hand.calls.append(found)
         except CampaignError as error:
-            # Its settings do not open: a person must enter them again.
+            # A person must mend it: its settings do not open, or it may not be called unsigned any more.
             for parcel in parcels:
                 claims.put_back(parcel, now=now)
             claims.stop_endpoint(hand.endpoint, because=error.safe_text)

@@ -81,13 +81,19 @@ def create_endpoint(account: Account, wish: Wish) -> tuple[WebhookEndpoint, str]
 
 
 def change_endpoint(endpoint: WebhookEndpoint, wish: Wish) -> str:
-    """Change what it wants; another kind of security makes a new secret, which is returned. Raises CampaignError."""
-    stored = read_config(endpoint)
-    if wish.security == endpoint.security:
+    """Change what it wants; raises CampaignError.
+
+    Another kind of security, and settings that do not open any more, make a new secret, which is returned.
+    """
+    try:
+        stored = read_config(endpoint)
+    except CampaignError:
+        stored = None
+    if stored is not None and wish.security == endpoint.security:
         _write(endpoint, wish, secret=stored)
         return ""
     secret = make_secret(wish.security) if wish.security in _SIGNED else ""
-    _write(endpoint, wish, secret=Config(url=stored.url, secret=secret))
+    _write(endpoint, wish, secret=Config(secret=secret))
     return secret
 
 
@@ -173,7 +179,12 @@ def _check_wish(account: Account, wish: Wish) -> None:
         raise CampaignError("webhook.kinds-missing", "Choose at least one thing to be told about.")
     if not 1 <= wish.max_bucket <= MOST_PER_REQUEST:
         raise CampaignError("webhook.bucket-invalid", f"One request has 1 to {MOST_PER_REQUEST} reports.")
-    if account.baa_status != BaaStatus.NONE and wish.security not in _SIGNED:
+    check_signed(account, wish.security)
+
+
+def check_signed(account: Account, security: str) -> None:
+    """Under an agreement (BAA) every call is signed (hipaa.md B10); raises CampaignError `webhook.unsigned-under-agreement`."""
+    if account.baa_status != BaaStatus.NONE and security not in _SIGNED:
         raise CampaignError(
             "webhook.unsigned-under-agreement",
             "Under an agreement (BAA) every call is signed.",
