@@ -20,7 +20,8 @@ from campaigns.inbound import mailboxes
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
-from campaigns.tracking import breakdown, hit_ledger
+from campaigns.tracking import breakdown, hit_ledger, news, telling
+from campaigns.webhooks import bell
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,12 @@ def dispatch_stream(transport_id: int) -> None:
         jobs.ring(stream.DISPATCH_JOB, transport_id)
 
 
+def tell_webhooks() -> None:
+    """Tell programs what happened for the budget of a job; rings again while more is waiting."""
+    if telling.tell():
+        bell.ring()
+
+
 def sweep() -> None:
     """Find what a lost bell or a dead process left behind, and start what is due. Runs every minute."""
     now = timezone.now()
@@ -119,9 +126,15 @@ def _finish_submissions(now: datetime) -> None:
     finish.finish_submissions(now=now)
 
 
+def _ring_for_webhooks(now: datetime) -> None:
+    if news.is_waiting(now=now):
+        bell.ring()
+
+
 def _forget(now: datetime) -> None:
     repeats.forget_old(now=now)
     deliveries.forget_old(now=now)
+    news.forget_old(now=now)
 
 
 def _judge_hits(now: datetime) -> None:
@@ -144,6 +157,7 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _judge_campaigns,
     _ring_for_messages,
     _finish_submissions,
+    _ring_for_webhooks,
     _forget,
     _ring_for_imports,
     _ring_for_checks,

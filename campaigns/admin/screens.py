@@ -14,10 +14,10 @@ from campaigns.admin import (
     templates,
     transports,
     users,
+    webhooks,
 )
 
 __all__ = [
     "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "lists", "mailbox",
-    "suppressions", "templates",
-    "transports", "users",
+    "suppressions", "templates", "transports", "users", "webhooks",
 ]  # fmt: skip

@@ -29,6 +29,8 @@ _WORDS = {
     "suppression": ("do-not-email entry", "do-not-email entries"),
     "templateversion": ("version", "versions"),
     "transport": ("way to send", "ways to send"),
+    "webhookendpoint": ("webhook", "webhooks"),
+    "webhookdelivery": ("call of a webhook", "calls of webhooks"),
     "user": ("person with access", "people with access"),
     "dkimkey": ("signature key", "signature keys"),
     "dnsfinding": ("DNS result", "DNS results"),

@@ -20,7 +20,7 @@ from pydantic import Field
 from campaigns import addresses
 from campaigns.accounts.keys import Credential
 from campaigns.addresses import Address
-from campaigns.api import schemas, statuses
+from campaigns.api import schemas
 from campaigns.api.allow import SEND
 from campaigns.api.envelopes import Violation, encode
 from campaigns.api.translate import Refused
@@ -29,7 +29,7 @@ from campaigns.content.submitted import Submitted, read_submitted
 from campaigns.domains.organisations import is_one_organisation
 from campaigns.errors import CampaignError
 from campaigns.models import Door
-from campaigns.outbox import repeats
+from campaigns.outbox import repeats, statuses
 from campaigns.outbox.finished import Origin, check_recipient, compose_batch, load_rights
 from campaigns.outbox.requests import MOST_RECIPIENTS, Batch, check_batch
 from campaigns.outbox.together import accept_requests

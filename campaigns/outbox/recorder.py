@@ -15,6 +15,7 @@ from campaigns.outbox.journal import Journal
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.work import Work
+from campaigns.webhooks import bell
 from compliance import gate
 
 FLUSH_EVERY = 0.2  # seconds between records
@@ -57,6 +58,7 @@ class Recorder:
         self._results = []
         touched, self._touched = self._touched, set()
         self._work.note_recorded(touched)
+        bell.note_news(self._work.transport.account_id)
         self._tell_breaker(now)
 
     def _tell_breaker(self, now: datetime) -> None:

@@ -17,6 +17,7 @@ from campaigns.outbox import delivery_news
 from campaigns.outbox.delivery_news import KnownMessage
 from campaigns.tracking.hit_ledger import KINDS
 from campaigns.tracking.told import count_fresh, sort_hits
+from campaigns.webhooks import bell
 
 MOST_AT_ONCE = 500
 # The outcome of one INSERT is needed for each row: only news that are new may suppress somebody again.
@@ -58,6 +59,7 @@ def record_reports(reports: Sequence[Report], *, transport: Transport, now: date
         with transaction.atomic():
             some = reports[start : start + MOST_AT_ONCE]
             complete = _record(some, transport=transport, now=now) and complete
+    bell.note_news(transport.account_id)
     return complete
 
 
