@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.urls import URLPattern, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
 from campaigns.api import bulks, following, sending
 from campaigns.api.envelopes import refuse
+from campaigns.api.methods import list_patterns
 from campaigns.api.parser import TrimmingParser
 from campaigns.api.translate import register_translators
 
@@ -40,4 +41,4 @@ def answer_nothing(request: HttpRequest) -> HttpResponse:
 
 
 api = make_api()
-urlpatterns: list[URLPattern | URLResolver] = [path("", api.urls), re_path(r"^email/", answer_nothing)]
+urlpatterns: list[URLPattern] = [*list_patterns(api), re_path(r"^email(?:/|$)", answer_nothing)]
