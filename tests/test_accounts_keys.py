@@ -29,7 +29,7 @@ from campaigns.accounts.keys import (
     require_scope,
     revoke_key,
 )
-from campaigns.accounts.presented import PresentedKey, PresentedPassword, read_authorization, read_remote
+from campaigns.accounts.presented import PresentedKey, PresentedPassword, find_remote, read_authorization, read_remote
 from campaigns.errors import CampaignError
 from campaigns.models import Account, ApiKey, Lane, Membership, Purpose, Role
 from tests.factories import make_account, make_api_key, make_user
@@ -253,7 +253,7 @@ def test_no_key_opens_both_lanes(account: Account, lane: Lane) -> None:
     (other,) = set(Lane) - {lane}
     with pytest.raises(CampaignError) as caught:
         require_lane(credential, other)
-    assert (caught.value.code, caught.value.status) == ("key.lane-wrong", 403)
+    assert (caught.value.code, caught.value.status) == ("key.wrong-lane", 403)
 
 
 # --- People's passwords -------------------------------------------------------------------------------------------
@@ -411,6 +411,19 @@ def test_no_header_makes_reading_fail(before: str, value: str | bytes) -> None:
 def test_whatever_is_presented_the_answer_is_one_of_ours(header: str, remote: str) -> None:
     for presented in (header, f"App {header}", basic(header.encode("utf-8", "replace").decode(), "x")):
         assert refusal(presented, remote=remote).status in {401, 429}
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "remote"),
+    [
+        ("198.51.100.9, 203.0.113.7", "203.0.113.7"), ("203.0.113.7:4711", "203.0.113.7"), ("[2001:db8::1]:80", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"), ("", ""), ("127.0.0.1,", ""), ("unknown", "unknown"),
+    ],
+)  # fmt: skip
+def test_behind_a_proxy_its_own_entry_is_believed_and_nothing_a_visitor_says(forwarded: str, remote: str) -> None:
+    meta = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": forwarded}
+    assert find_remote(meta, behind_proxy=True) == remote
+    assert find_remote(meta, behind_proxy=False) == "10.0.0.1"
 
 
 def test_nothing_presented_shows_its_secret() -> None:

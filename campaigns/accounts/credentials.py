@@ -101,10 +101,10 @@ def require_scope(credential: Credential, *accepted: str) -> None:
 
 
 def require_lane(credential: Credential, lane: Lane) -> None:
-    """Returns when the credential is for this lane; else raises `key.lane-wrong`: no key opens both."""
+    """Returns when the credential is for this lane; else raises `key.wrong-lane`: no key opens both."""
     if credential.lane != lane:
         raise CampaignError(
-            "key.lane-wrong", "This key is for the other lane.", action="Use a key made for this address.", status=403
+            "key.wrong-lane", "This key is for the other lane.", action="Use a key made for this address.", status=403
         )
 
 

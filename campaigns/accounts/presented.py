@@ -7,12 +7,16 @@ import binascii
 import hashlib
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 _KEY = re.compile(r"([0-9a-f]{32})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 # Far above every form of a key, and above what people choose as passwords.
 _LONGEST = 2048
 _USERNAME_LENGTH = 150
+# Some proxies write the port as well.
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+):\d+")
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -54,6 +58,19 @@ def read_authorization(header: str) -> PresentedKey | PresentedPassword | None:
     while len(words) > 1 and words[0].lower() in {"app", "bearer"}:
         words = words[1:]
     return _read_key(words[0]) if len(words) == 1 else None
+
+
+def find_remote(meta: Mapping[str, Any], *, behind_proxy: bool) -> str:
+    """Where a request comes from, of its WSGI environment; '' when nothing that can be believed says so.
+
+    Behind a proxy it is the last entry of X-Forwarded-For: ours wrote it, those before are what the visitor says. The
+    address of the socket would be the proxy's, and one guesser would lock out everybody.
+    """
+    if not behind_proxy:
+        return str(meta.get("REMOTE_ADDR", ""))
+    last = str(meta.get("HTTP_X_FORWARDED_FOR", "")).rpartition(",")[2].strip()
+    with_port = _WITH_PORT.fullmatch(last)
+    return (with_port[1] or with_port[2]) if with_port else last
 
 
 def read_remote(remote: str) -> IpAddress | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
 from campaigns.accounts import keys, limits
 from campaigns.accounts.keys import Credential
+from campaigns.accounts.presented import find_remote
 from campaigns.errors import CampaignError
 from campaigns.models import BaaStatus, Lane
 
@@ -23,7 +25,8 @@ class Allow:
         """Raises CampaignError with status 401, 403 or 429."""
         now = timezone.now()
         header = request.headers.get("Authorization", "")
-        credential = keys.authenticate(header, remote=request.META.get("REMOTE_ADDR", ""), now=now)
+        remote = find_remote(request.META, behind_proxy=settings.BEHIND_PROXY)
+        credential = keys.authenticate(header, remote=remote, now=now)
         check_lane(credential)
         keys.require_scope(credential, *self.scopes)
         limits.take_request(credential, operation=self.operation, now=now)

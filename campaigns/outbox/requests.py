@@ -23,7 +23,6 @@ from campaigns.models import (
     BaaStatus,
     Door,
     Lane,
-    Message,
     Purpose,
     Submission,
     SubmissionState,
@@ -33,6 +32,7 @@ from campaigns.models import (
 from campaigns.models import Domain as SendingDomain
 from campaigns.outbox import facts, stream
 from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
+from campaigns.outbox.rows import NewMessage, insert_messages
 from campaigns.outbox.windows import WeekWindow
 from compliance import gate
 from compliance.facts import AttachmentFacts
@@ -74,7 +74,7 @@ class EmailRequest:
     groups: tuple[Group, ...]
     payload: Payload
     sender_domain: str
-    webhook: Webhook = Webhook()
+    webhook: Webhook = field(default_factory=Webhook)
     content: TemplateVersion | None = None
     valid_for: timedelta = LONGEST_VALIDITY
     week: WeekWindow | None = None
@@ -122,7 +122,7 @@ def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
             )
             submission.save(force_insert=True)
             messages, answers = _make_messages(submission, request, batch=batch)
-            Message.objects.bulk_create(messages, batch_size=500)
+            insert_messages(messages)
             accepted += answers
         for transport in transports.values():
             stream.ring(transport, at=batch.send_at, now=now)
@@ -245,9 +245,9 @@ def _heading(group: Group) -> Heading:
 
 def _make_messages(
     submission: Submission, request: EmailRequest, *, batch: Batch
-) -> tuple[list[Message], list[Accepted]]:
+) -> tuple[list[NewMessage], list[Accepted]]:
     """The messages of a request in the order of its recipients, and what the caller is told of them."""
-    messages: dict[str, Message] = {}
+    messages: dict[str, NewMessage] = {}
     answers: list[Accepted] = []
     for number, group in enumerate(request.groups):
         told: str | None = None
@@ -255,15 +255,15 @@ def _make_messages(
             key = tokens.address_key(entry.address, account=batch.account.public_id)
             if key in messages:
                 # Nobody gets one mail twice: whoever is named twice has it by the first name.
-                answers.append(Accepted(entry.address, _told_id(messages[key])))
+                answers.append(Accepted(entry.address, messages[key].told_id))
                 continue
             shared = told if group.together and part == "to" and told is not None else ""
             message = _make_message(submission, entry, key=key, heading=number, part=part, client_id=shared)
             messages[key] = message
             if not shared:
-                answers.append(Accepted(entry.address, _told_id(message)))
+                answers.append(Accepted(entry.address, message.told_id))
             if part == "to" and told is None:
-                told = _told_id(message)
+                told = message.told_id
     return list(messages.values()), answers
 
 
@@ -275,24 +275,18 @@ def _parts(group: Group) -> list[tuple[str, Addressee]]:
     ]
 
 
-def _told_id(message: Message) -> str:
-    return message.client_id or str(message.public_id)
-
-
 def _make_message(
     submission: Submission, entry: Addressee, *, key: str, heading: int, part: str, client_id: str
-) -> Message:
+) -> NewMessage:
     public_id = uuid4()
-    personal = Personal(heading, part, entry.name, dict(entry.values))
-    return Message(
+    personal = Personal(heading, part, entry.name, entry.values)
+    return NewMessage(
         public_id=public_id,
         submission=submission,
         recipient=entry.address.normalized,
         recipient_domain=entry.address.domain,
         address_key=key,
-        placeholders_sealed=seal_personal(submission, personal, message_id=str(public_id)),
+        personal_sealed=seal_personal(submission, personal, message_id=str(public_id)),
         next_attempt_at=submission.send_at,
-        stream=submission.transport_id,
         client_id=client_id or entry.client_id,
-        awaits_report=True,
     )
