@@ -7,12 +7,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import resolve
 
 from campaigns.api.app import api
 from campaigns.api.document import build_document
-from campaigns.api.envelopes import is_older
+from campaigns.api.envelopes import answer, is_older
+from tests.api import Program
 
 PATHS = {
     re.sub(r"\{\w+\}", "7", path): {method.upper() for method in entry}
@@ -66,6 +67,24 @@ def test_both_envelopes_are_xml_when_asked(client: Client, method: str, path: st
     response = client.generic(method, path, headers={"accept": "application/xml"})
     assert response["Content-Type"] == "application/xml"
     assert ElementTree.fromstring(response.content).tag == root  # noqa: S314 - our own words
+
+
+@pytest.mark.django_db
+def test_faults_of_a_form_are_readable_xml() -> None:
+    """Paths such as to[0] are no names of elements."""
+    program = Program()
+    form = {"from": program.sender, "to": "{broken", "subject": "Hi", "text": "x"}
+    response = program.client.post("/email/3/send", form, headers={**program.headers, "accept": "application/xml"})
+    root = ElementTree.fromstring(response.content)  # noqa: S314
+    faults = root.findall("requestError/serviceException/validationErrors/entry")
+    assert [fault.get("name") for fault in faults] == ["to[0]"]
+
+
+def test_text_that_xml_cannot_hold_is_replaced() -> None:
+    request = RequestFactory().get("/email/4/logs", headers={"accept": "application/xml"})
+    response = answer(request, 200, {"to": "a\x00\x0b\ud800<b"}, root="ValidationResponse")
+    root = ElementTree.fromstring(response.content)  # noqa: S314
+    assert root.findtext("to") == "a\ufffd\ufffd\ufffd<b"
 
 
 @pytest.mark.django_db
