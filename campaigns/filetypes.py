@@ -34,7 +34,7 @@ _DECLARED_TYPE = re.compile(rb"""ContentType\s*=\s*["']([^"']{1,200})["']""")
 # Document formats that are themselves written in letters; everything else in clean text is words by chance ("BM", "MZ").
 _LETTERED_TYPES = frozenset({"application/pdf", "application/rtf", "application/postscript"})
 # All that zipfile lets through when offsets, flags, sizes, methods or names in the archive are wrong.
-_BROKEN = (
+BROKEN_ARCHIVE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ValueError, RuntimeError, LookupError, EOFError, OSError,
     OverflowError,
 )  # fmt: skip
@@ -91,7 +91,7 @@ def _detect_package(data: bytes) -> str | None:
         try:
             with archive.open(_CONTENT_TYPES) as part:
                 declared = part.read(_MAX_TYPES_BYTES + 1)
-        except _BROKEN:
+        except BROKEN_ARCHIVE:
             # Damaged, encrypted or packed by a method nobody uses for Office files.
             return None
     if len(declared) > _MAX_TYPES_BYTES:
@@ -106,7 +106,7 @@ def _open_archive(data: bytes) -> zipfile.ZipFile | None:
         return None
     try:
         return zipfile.ZipFile(io.BytesIO(data))
-    except _BROKEN:
+    except BROKEN_ARCHIVE:
         return None
 
 

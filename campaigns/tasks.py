@@ -10,16 +10,21 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns import jobs
-from campaigns.audiences import importing
+from campaigns.audiences import checking, importing
+from campaigns.content import uploads
 from campaigns.domains.lookup import make_resolver
+from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
-from campaigns.models import ImportState
+from campaigns.domains.verification import verify_domain
+from campaigns.models import Domain, ImportState
 from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
 
 log = logging.getLogger(__name__)
 
 IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken for stuck
+
+CHECK_BUDGET = 120.0  # seconds
 
 _IMPORT = "campaigns.tasks.run_import"
 _DISPATCH = "campaigns.tasks.dispatch_submission"
@@ -28,6 +33,7 @@ _PLAN = "campaigns.tasks.plan_submission"
 SCHEDULES = (
     jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
     jobs.Every("domains", "campaigns.tasks.look_at_domains", minutes=20),
+    jobs.Every("forget", "campaigns.tasks.forget_expired", minutes=60),
 )
 
 
@@ -37,6 +43,12 @@ def run_import(job_id: int) -> None:
     # Still running and in nobody's hands: only the budget ended.
     if job.state == ImportState.RUNNING and job.lease_until is None:
         jobs.ring(_IMPORT, job_id)
+
+
+def check_addresses(run_id: int) -> None:
+    """Check the rest of a request's addresses, or as many as a job may take; rings again while some are left."""
+    if checking.run_checks(run_id, resolver=make_resolver(), budget_seconds=CHECK_BUDGET):
+        jobs.ring(checking.CHECK, run_id)
 
 
 def plan_submission(submission_id: int) -> None:
@@ -113,6 +125,11 @@ def _ring_for_imports(now: datetime) -> None:
         jobs.ring(_IMPORT, job_id)
 
 
+def _ring_for_checks(now: datetime) -> None:
+    for run_id in checking.find_stopped(now=now):
+        jobs.ring(checking.CHECK, run_id)
+
+
 _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _recover,
     _start_campaigns,
@@ -121,9 +138,25 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _finish_submissions,
     _forget,
     _ring_for_imports,
+    _ring_for_checks,
 )
 
 
 def look_at_domains() -> None:
     """Ask DNS about domains that are due: new keys begin to sign, replaced ones retire. Runs every twenty minutes."""
-    verify_due(resolver=make_resolver(), now=timezone.now())
+    now = timezone.now()
+    forget_old_reports(now=now)
+    verify_due(resolver=make_resolver(), now=now)
+
+
+def look_at_domain(domain_id: int) -> None:
+    """Ask DNS about one domain, because somebody wants to know now."""
+    if domain := Domain.objects.select_related("account").filter(pk=domain_id).first():
+        verify_domain(domain, resolver=make_resolver(), now=timezone.now())
+
+
+def forget_expired() -> None:
+    """Delete what is kept for some days only: uploaded content, results of address checks. Runs every hour."""
+    now = timezone.now()
+    uploads.wipe_expired(now=now)
+    checking.forget_checks(now=now)

@@ -77,6 +77,46 @@ def _mac(body: bytes) -> bytes:
     return hmac.digest(settings.KEY_RING.token, b"unsubscribe\0" + body, hashlib.sha256)[:_MAC_BYTES]
 
 
+_PERSONAL = struct.Struct(">BBIIQ32s")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalClaim:
+    """A person confirmed that they read their mail: what they may then do, until when (seconds since 1970)."""
+
+    act: int
+    expires_at: int
+    account_id: int
+    submission_id: int
+    address_key: str
+
+
+def personal_token(claim: PersonalClaim) -> str:
+    """An unforgeable token that names nobody, for a link sent to the person themselves."""
+    key = base64.urlsafe_b64decode(claim.address_key + "=")
+    body = _PERSONAL.pack(_VERSION, claim.act, claim.expires_at, claim.account_id, claim.submission_id, key)
+    return base64.urlsafe_b64encode(body + _personal_mac(body)).decode("ascii").rstrip("=")
+
+
+def read_personal_token(token: str, *, now: float) -> PersonalClaim | None:
+    """The claim in a token, or None when it is not one of ours or its time is over."""
+    try:
+        raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    body, mac = raw[: _PERSONAL.size], raw[_PERSONAL.size :]
+    if len(body) != _PERSONAL.size or not hmac.compare_digest(_personal_mac(body), mac) or body[0] != _VERSION:
+        return None
+    _, act, expires_at, account_id, submission_id, key = _PERSONAL.unpack(body)
+    if expires_at < now:
+        return None
+    return PersonalClaim(act, expires_at, account_id, submission_id, base64.urlsafe_b64encode(key)[:-1].decode("ascii"))
+
+
+def _personal_mac(body: bytes) -> bytes:
+    return hmac.digest(settings.KEY_RING.token, b"personal\0" + body, hashlib.sha256)[:16]
+
+
 def bounce_token(message: UUID) -> str:
     """What a return path carries (VERP): 40 lower-case letters and digits, for mailers that change the case.
 

@@ -26,7 +26,7 @@ class SendFacts:
 
     `message_bytes` is the encoded size, or an upper bound shared by a group of messages. `recipient_block` is
     "" for a recipient who may be written to (and in a preflight, where no recipient is known yet), else
-    "suppressed", "unsubscribed" or "list-unsubscribed".
+    "suppressed", "unsubscribed", "list-unsubscribed" or "too-often".
     """
 
     feature: str

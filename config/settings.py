@@ -6,6 +6,7 @@ import base64
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONCE, NONE, SELF
@@ -173,7 +174,7 @@ SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000 if _HTTPS else 0, low
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SECURE_SSL_REDIRECT = env.boolean("SSL_REDIRECT", _HTTPS)
 # One-click POSTs and providers' reports are answered where they arrive, even behind a proxy that forgot the header.
-SECURE_REDIRECT_EXEMPT = [r"^u/", r"^callbacks/", r"^email/"]
+SECURE_REDIRECT_EXEMPT = [r"^u/", r"^p/", r"^me/", r"^callbacks/", r"^email/"]
 BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -205,6 +206,8 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 # --- Words, time, static ------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 USE_I18N = True
+# Readers get pages in the language of their organisation; the admin speaks English.
+LOCALE_PATHS = [BASE_DIR / "templates" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
@@ -257,6 +260,37 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 FEEDBACK_SENDER_ID = env.word(
     "FEEDBACK_SENDER_ID", "sealpost", pattern=r"[A-Za-z0-9_.-]{5,15}", looks="5 to 15 letters, digits, dots or dashes"
 )
+# What the records of every sending domain lead to, unless the domain says otherwise: the servers that hand our mail over
+# (terms of SPF), the server that takes bounces in (MX), the mailbox of reports (rua=).
+SPF_TERMS = env.words(
+    "SPF_TERMS",
+    pattern=r"(?:include|a):[A-Za-z0-9._-]+|ip[46]:[0-9a-fA-F.:]+(?:/\d{1,3})?",
+    looks="SPF terms such as ip4:192.0.2.10 or include:spf.example.net",
+)
+INBOUND_HOST = env.word(
+    "INBOUND_HOST", "", pattern=r"(?:[a-z0-9-]+\.)+[a-z0-9-]+|", looks="a host name such as mx.example.com"
+)
+REPORTS_ADDRESS = env.word(
+    "REPORTS_ADDRESS", "", pattern=r"[^@\s,;]+@[^@\s,;]+|", looks="an address such as reports@example.com"
+)
+
+# --- SMTP API -----------------------------------------------------------------------------------
+SMTP_HOSTNAME = env.word(
+    "SMTP_HOSTNAME",
+    str(urlsplit(PUBLIC_URL).hostname),
+    pattern=r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?",
+    looks="the name clients connect to, such as smtp.example.com",
+)
+SMTP_HOST = env.text("SMTP_HOST", "127.0.0.1" if LOCAL else "*")
+# Their own pair of files; one's own machine makes a pair.
+SMTP_TLS_CERT, SMTP_TLS_KEY = env.text("SMTP_TLS_CERT", ""), env.text("SMTP_TLS_KEY", "")
+_SMTP_READY = bool(SMTP_TLS_CERT)
+SMTP_PORT = env.integer("SMTP_PORT", 2587 if LOCAL else 587 * _SMTP_READY, low=0, high=65535)
+SMTP_TLS_PORT = env.integer("SMTP_TLS_PORT", 2465 if LOCAL else 465 * _SMTP_READY, low=0, high=65535)
+SMTP_PLAIN_PORT = env.integer("SMTP_PLAIN_PORT", 2525 if LOCAL else 0, low=0, high=65535)
+SMTP_HIPAA_PORT = env.integer("SMTP_HIPAA_PORT", 0, low=0, high=65535)
+SMTP_MAX_CONNECTIONS = env.integer("SMTP_MAX_CONNECTIONS", 500, low=1, high=10_000)
+SMTP_MAX_CONNECTIONS_PER_ADDRESS = env.integer("SMTP_MAX_CONNECTIONS_PER_ADDRESS", 50, low=1, high=10_000)
 
 # --- HTTP to others -----------------------------------------------------------------------------
 # Addresses of providers are typed by customers: one that leads into our own network is refused (sealpost.W004).

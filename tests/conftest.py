@@ -3,10 +3,12 @@
 import ipaddress
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
@@ -43,3 +45,10 @@ def fresh_cache() -> Iterator[None]:
     ours = {**settings.CACHES["default"], "KEY_PREFIX": f"test-{uuid4().hex}"}
     with override_settings(CACHES={**settings.CACHES, "default": ours}):
         yield
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that runs and can be set forward."""
+    with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
+        yield traveller

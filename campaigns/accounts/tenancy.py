@@ -12,7 +12,8 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model, Q, QuerySet
 
-from campaigns.errors import NotFound
+from campaigns.addresses import ascii_domain
+from campaigns.errors import AddressError, NotFound
 from campaigns.models import (
     Account,
     ApiKey,
@@ -26,9 +27,13 @@ from campaigns.models import (
     SandboxMail,
     Sender,
     Submission,
+    TemplateAttachment,
     TemplateVersion,
     Transport,
+    TransportPool,
+    UploadedContent,
 )
+from campaigns.numbers import ids_between
 
 _Row = TypeVar("_Row", bound=Model)
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,60}")
@@ -107,6 +112,19 @@ def access_domain(account: Account, public_id: str | UUID) -> Domain:
     return _access(Domain.objects.filter(account=account), "domain", public_id)
 
 
+def access_domain_by_name(account: Account, name: str) -> Domain:
+    """The account's sending domain by its name in any form; raises NotFound."""
+    try:
+        return find_domain(account, ascii_domain(name))
+    except AddressError:
+        raise NotFound("domain") from None
+
+
+def access_domain_by_number(account: Account, number: int) -> Domain:
+    """The account's sending domain by the number of its public id; raises NotFound."""
+    return _only(_with_number(Domain.objects.filter(account=account), number), "domain")
+
+
 def access_import(account: Account, public_id: str | UUID) -> ImportJob:
     """The account's import; raises NotFound."""
     return _access(ImportJob.objects.filter(account=account), "import", public_id)
@@ -142,9 +160,29 @@ def access_template(account: Account, public_id: str | UUID) -> EmailTemplate:
     return _access(EmailTemplate.objects.filter(account=account), "template", public_id)
 
 
+def access_template_by_number(account: Account, number: int) -> EmailTemplate:
+    """The account's template by the number of its public id, unless a program deleted it; raises NotFound."""
+    return _only(_with_number(EmailTemplate.objects.filter(account=account, deleted_at=None), number), "template")
+
+
+def access_template_attachment(account: Account, public_id: str | UUID) -> TemplateAttachment:
+    """A file of one of the account's templates; raises NotFound."""
+    return _access(TemplateAttachment.objects.filter(template__account=account), "attachment", public_id)
+
+
+def access_pool(account: Account, public_id: str | UUID) -> TransportPool:
+    """The account's pool of ways out; raises NotFound."""
+    return _access(TransportPool.objects.filter(account=account), "pool", public_id)
+
+
 def access_transport(account: Account, public_id: str | UUID) -> Transport:
     """The account's way out; raises NotFound."""
     return _access(Transport.objects.filter(account=account), "transport", public_id)
+
+
+def access_upload(account: Account, public_id: str | UUID) -> UploadedContent:
+    """A file uploaded to the account, which may be over; raises NotFound."""
+    return _access(UploadedContent.objects.filter(account=account), "content", public_id)
 
 
 def access_version(account: Account, public_id: str | UUID) -> TemplateVersion:
@@ -157,6 +195,13 @@ def _access(rows: QuerySet[_Row], thing: str, public_id: str | UUID) -> _Row:
     if found is None:
         raise NotFound(thing)
     return _only(rows.filter(public_id=found), thing)
+
+
+def _with_number(rows: QuerySet[_Row], number: int) -> QuerySet[_Row]:
+    try:
+        return rows.filter(public_id__range=ids_between(number))
+    except ValueError:
+        return rows.none()
 
 
 def _only(rows: QuerySet[_Row], thing: str) -> _Row:

@@ -26,10 +26,12 @@ _NAMED = 10
 class ListForm(AccountScopedForm):
     class Meta:
         model = ContactList
-        fields = ("account", "name", "description")
+        fields = ("account", "name", "description", "is_public", "public_description")
         help_texts: ClassVar[dict[str, str]] = {
             "name": "People can read it on the page where they unsubscribe.",
             "description": "For yourselves: who is on it and what they get.",
+            "is_public": "Readers can join and leave it by themselves on their preference page.",
+            "public_description": "Shown there below the name.",
         }
         widgets: ClassVar[dict[str, forms.Widget]] = {"description": forms.Textarea(attrs={"rows": 2})}
 

@@ -29,6 +29,9 @@ _WORDS = {
     "user": ("person with access", "people with access"),
     "dkimkey": ("signature key", "signature keys"),
     "dnsfinding": ("DNS result", "DNS results"),
+    "domainreport": ("report", "reports"),
+    "dmarccount": ("line of a report", "lines of reports"),
+    "tlscount": ("line of a report", "lines of reports"),
     "membership": ("role of a person", "roles of people"),
 }
 

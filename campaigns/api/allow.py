@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from campaigns.accounts import keys, limits
 from campaigns.accounts.keys import Credential
+from campaigns.accounts.lanes import require_door
 from campaigns.accounts.presented import find_remote
-from campaigns.errors import CampaignError
-from campaigns.models import BaaStatus, Lane
+from campaigns.models import Account, Lane
 
 _SENDING = ("message:send", "email:message:send")
 
@@ -27,31 +27,17 @@ class Allow:
         header = request.headers.get("Authorization", "")
         remote = find_remote(request.META, behind_proxy=settings.BEHIND_PROXY)
         credential = keys.authenticate(header, remote=remote, now=now)
-        check_lane(credential)
+        # The ordinary door is for ordinary accounts and keys.
+        require_door(credential, Lane.STANDARD)
         keys.require_scope(credential, *self.scopes)
         limits.take_request(credential, operation=self.operation, now=now)
         return credential
 
 
-def check_lane(credential: Credential) -> None:
-    """The ordinary door is for ordinary accounts and keys: PHI must not even be parsed here (hipaa.md R1).
-
-    Raises CampaignError `key.wrong-lane` or `account.under-agreement` with status 403.
-    """
-    if credential.lane != Lane.STANDARD:
-        raise CampaignError(
-            "key.wrong-lane",
-            "This key belongs to the HIPAA-eligible endpoint.",
-            action="Send to the HIPAA-eligible host.",
-            status=403,
-        )
-    if credential.account.baa_status != BaaStatus.NONE:
-        raise CampaignError(
-            "account.under-agreement",
-            "This account has a Business Associate Agreement: ordinary endpoints are closed to it.",
-            action="Send to the HIPAA-eligible host with a key of that lane.",
-            status=403,
-        )
+def account_of(request: HttpRequest) -> Account:
+    """The account whose program asks; for operations behind Allow."""
+    credential: Credential = request.auth  # type: ignore[attr-defined]
+    return credential.account
 
 
 SEND = Allow("messages.send", *_SENDING)

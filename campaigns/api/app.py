@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from campaigns.api import bulks, following, sending
+from campaigns.api import (
+    bulks,
+    content,
+    domain_pools,
+    domains,
+    following,
+    ip_management,
+    mime,
+    sending,
+    suppressions,
+    templates,
+    validation,
+)
 from campaigns.api.envelopes import refuse
 from campaigns.api.methods import list_patterns
 from campaigns.api.parser import TrimmingParser
@@ -29,8 +41,20 @@ def make_api() -> NinjaAPI:
         parser=TrimmingParser(),
     )
     register_translators(api)
-    for router in (sending.router, following.router, bulks.router):
-        api.add_router("/email", router)
+    for router in (
+        sending.router,
+        mime.router,
+        following.router,
+        bulks.router,
+        content.router,
+        domains.router,
+        suppressions.router,
+        ip_management.router,
+        domain_pools.router,
+        templates.router,
+        validation.router,
+    ):
+        api.add_router("", router)
     return api
 
 
@@ -41,4 +65,7 @@ def answer_nothing(request: HttpRequest) -> HttpResponse:
 
 
 api = make_api()
-urlpatterns: list[URLPattern] = [*list_patterns(api), re_path(r"^email(?:/|$)", answer_nothing)]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("email/", include(list_patterns(api))),
+    re_path(r"^email(?:/|$)", answer_nothing),
+]

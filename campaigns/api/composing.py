@@ -5,18 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import TypeVar
 
+from django.utils import timezone
+
 from campaigns import addresses
+from campaigns.accounts.tenancy import access_template_by_number, access_upload
 from campaigns.addresses import Address
 from campaigns.api import schemas
 from campaigns.api.envelopes import Violation
 from campaigns.api.translate import Refused
+from campaigns.content import uploads
 from campaigns.content.headers import check_headers
 from campaigns.content.letter import Attachment
-from campaigns.errors import AddressError, CampaignError
+from campaigns.content.templates import open_attachments
+from campaigns.errors import AddressError, CampaignError, NotFound
 from campaigns.models import Account, TemplateVersion
 from campaigns.outbox.payload import Masking, Payload, Webhook
 from campaigns.outbox.requests import Addressee, EmailRequest, Group
@@ -70,9 +75,9 @@ class Composer:
             groups=tuple(
                 group
                 for place, entry in enumerate(message.destinations)
-                if (group := self._group(entry, f"{path}.destinations[{place}]")) is not None
+                if (group := self._group(entry, version, f"{path}.destinations[{place}]")) is not None
             ),
-            payload=self._payload(message, name=name, mailbox=address.mailbox if address else "", path=path),
+            payload=self._payload(message, version, name=name, mailbox=address.mailbox if address else "", path=path),
             sender_domain=address.domain if address else "",
             webhook=_webhook(message.webhooks, self._options.tracking),
             content=version,
@@ -84,7 +89,9 @@ class Composer:
             application_id=platform.application_id or "",
         )
 
-    def _payload(self, message: schemas.Message, *, name: str, mailbox: str, path: str) -> Payload:
+    def _payload(
+        self, message: schemas.Message, version: TemplateVersion | None, *, name: str, mailbox: str, path: str
+    ) -> Payload:
         content, tracking = message.content, self._options.tracking
         none: tuple[tuple[str, str], ...] = ()
         headers = self._try(f"{path}.content.headers", lambda: check_headers(content.headers or {}), none)
@@ -99,7 +106,7 @@ class Composer:
             language=content.template_language_version,
             defaults=content.default_placeholders or {},
             headers=headers,
-            attachments=self._files(content, path),
+            attachments=(*self._files(content, path), *(open_attachments(version.template) if version else ())),
             masking=tuple(_masking(entry) for entry in message.placeholders_masking),
             track_opens=tracking.track if tracking.track_opens is None else tracking.track_opens,
             track_clicks=tracking.track if tracking.track_clicks is None else tracking.track_clicks,
@@ -110,7 +117,7 @@ class Composer:
     def _sender(
         self, message: schemas.Message, version: TemplateVersion | None, path: str
     ) -> tuple[str, Address | None]:
-        given = message.sender or (sender_of(version) if version is not None else "")
+        given = message.sender or (version.template.sender if version is not None else "")
         if not given or not given.strip():
             self._note(f"{path}.sender", "must not be blank")
             return "", None
@@ -137,16 +144,16 @@ class Composer:
         if content.template_id is None:
             return None
         number = content.template_id
-        return self._try(f"{path}.content.templateId", lambda: find_version(self._account, number), None)
+        return self._try(f"{path}.content.templateId", lambda: _find_version(self._account, number), None)
 
-    def _group(self, entry: schemas.Destination, path: str) -> Group | None:
+    def _group(self, entry: schemas.Destination, version: TemplateVersion | None, path: str) -> Group | None:
         to, cc, bcc = (
             self._addressees(some, f"{path}.{name}")
             for name, some in (("to", entry.to), ("cc", entry.cc), ("bcc", entry.bcc))
         )
         if not entry.to:
             self._note(f"{path}.to", "must not be empty")
-        reply_to = ""
+        reply_to = version.template.reply_to if version is not None else ""
         if entry.reply_to:
             given = entry.reply_to
             found = self._try(f"{path}.replyTo", lambda: addresses.read_mailbox(given), None)
@@ -183,7 +190,7 @@ class Composer:
             self._note(f"{path}.password", "is not supported here")
         if file.type == "uploadedReference":
             name = file.content_id or ""
-            return self._try(f"{path}.contentId", lambda: open_upload(self._account, name, inline=inline), None)
+            return self._try(f"{path}.contentId", lambda: _open_upload(self._account, name, inline=inline), None)
         if not file.file_name or not file.file_name.strip():
             self._note(f"{path}.fileName", "must not be blank")
             return None
@@ -261,14 +268,22 @@ def check_time(send_at: datetime | None, *, now: datetime, most_days: int, path:
     return send_at
 
 
-def find_version(account: Account, number: str) -> TemplateVersion:
-    raise CampaignError("template.not-found", "must be the id of a template")
+def _find_version(account: Account, number: str) -> TemplateVersion:
+    try:
+        version = (
+            access_template_by_number(account, int(number)).latest if number.isascii() and number.isdigit() else None
+        )
+    except NotFound:
+        version = None
+    if version is None:
+        raise CampaignError("template.not-found", "must be the id of a template of this account")
+    return version
 
 
-def sender_of(version: TemplateVersion) -> str:
-    del version
-    return ""
-
-
-def open_upload(account: Account, name: str, *, inline: bool) -> Attachment:
-    raise CampaignError("content.not-found", "must be the id of an uploaded content")
+def _open_upload(account: Account, name: str, *, inline: bool) -> Attachment:
+    try:
+        upload = access_upload(account, name)
+    except NotFound:
+        raise CampaignError("content.not-found", "must be the id of an uploaded content") from None
+    found = uploads.open_upload(upload, now=timezone.now())
+    return replace(found, content_id=name) if inline else found

@@ -42,7 +42,7 @@ class _Collector(OpenAPISchema):
 
     def __init__(self, api: NinjaAPI) -> None:
         self.twins: set[str] = set()
-        super().__init__(api, "")
+        super().__init__(api, "email")
 
     def add_schema_definitions(self, definitions: dict[str, Any]) -> None:
         self.twins |= {name for name, found in definitions.items() if self.schemas.get(name, found) != found}

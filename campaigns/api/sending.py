@@ -19,7 +19,8 @@ from campaigns.api.envelopes import encode
 from campaigns.api.forms import read_form
 from campaigns.models import Door
 from campaigns.outbox import repeats
-from campaigns.outbox.requests import Accepted, Batch, accept_requests, check_batch
+from campaigns.outbox.requests import Accepted, Batch, check_batch
+from campaigns.outbox.together import accept_requests
 
 router = Router(tags=["Sending"])
 

@@ -6,10 +6,11 @@ import json
 import re
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-# 49 of these bits are random: enough within one account, and no reader of JSON rounds such a number.
-_NUMBER_BITS = 53
+from campaigns.numbers import ids_between, number_of
+
+__all__ = ["ids_between", "number_of", "read_object", "read_time", "write_time"]
+
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?\s*(Z|[+ -]\d{2}:?\d{2})?", re.IGNORECASE
 )
@@ -56,16 +57,3 @@ def read_object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("must be a JSON object")  # noqa: TRY004 - pydantic listens to ValueError
     return {str(name).strip(): entry for name, entry in value.items()}
-
-
-def number_of(public_id: UUID) -> int:
-    """The number Infobip's wire has where we have a public id: its first 53 bits."""
-    return public_id.int >> (128 - _NUMBER_BITS)
-
-
-def ids_between(number: int) -> tuple[UUID, UUID]:
-    """The first and the last public id with this number; raises ValueError for one that none has."""
-    if not 0 <= number < 1 << _NUMBER_BITS:
-        raise ValueError("not a number of ours")
-    low = number << (128 - _NUMBER_BITS)
-    return UUID(int=low), UUID(int=low | ((1 << (128 - _NUMBER_BITS)) - 1))

@@ -25,6 +25,7 @@ from campaigns.content.merge import Merged
 from campaigns.content.mime import NOTHING, Enclosed, MailFrame, MailRecipient
 from campaigns.content.mjml import MjmlError, compile_mjml
 from campaigns.content.problems import RenderError, TemplateError, TemplateProblem
+from campaigns.content.samples import part_of, stand_in
 from campaigns.models import SourceKind, TemplateVersion
 
 _VERSIONS_KEPT = 64
@@ -82,7 +83,7 @@ class CompiledVersion:
 
     def preview(self, values: Mapping[str, object]) -> Preview:
         """The mail for these values; a name without one shows its sample, default or itself. Raises RenderError."""
-        samples: dict[str, object] = {v.name: v.sample or v.default or f"[{v.name}]" for v in self.variables}
+        samples: dict[str, object] = {v.name: v.sample or v.default or stand_in(v.name) for v in self.variables}
         given = {name: value for name, value in values.items() if value not in (None, "")}
         built_ins = {**BUILT_IN, **{name: str(given[name]) for name in BUILT_IN if name in given}}
         built_ins["postal_address"] = _one_line(built_ins["postal_address"])
@@ -122,7 +123,7 @@ class CompiledVersion:
             if path is not None:
                 value = scope.get(path[0])
                 for segment in path[1:]:
-                    value = value.get(segment) if isinstance(value, Mapping) else None
+                    value = part_of(value, segment)
             else:
                 context = context or evaluation_context(self._sources["subject"], scope=scope)
                 value = _evaluate(node, context)

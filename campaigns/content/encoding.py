@@ -19,9 +19,11 @@ _LONGEST = 73
 
 def encode_chars(text: str) -> str:
     """Text (line breaks as \\n) with every character that needs it as =XX; lines end in CRLF and are not broken yet."""
-    if _SAFE(text):
-        return text
-    octets = text.encode().decode("latin-1")
+    return text if _SAFE(text) else encode_octets(text.encode().decode("latin-1"))
+
+
+def encode_octets(octets: str) -> str:
+    """The same for octets of any charset, each given as the character of its number."""
     return _UNSAFE.sub(lambda found: _CODES[found[0]], octets).replace("\n", "\r\n")
 
 

@@ -6,6 +6,7 @@ import zoneinfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 
 from campaigns.models.base import Public, Stamped
@@ -24,6 +25,19 @@ class BaaStatus(models.TextChoices):
 def validate_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
         raise ValidationError("Choose a time zone such as Europe/Vilnius.")
+
+
+class Language(models.TextChoices):
+    """Languages of the pages readers see."""
+
+    ENGLISH = "en", "English"
+    GERMAN = "de", "Deutsch"
+    SPANISH = "es", "Español"
+    FRENCH = "fr", "Français"
+    LITHUANIAN = "lt", "Lietuvių"
+
+
+validate_color = RegexValidator(r"#[0-9a-fA-F]{6}", "Write a colour such as #155e5a.")
 
 
 class Account(Public, Stamped):
@@ -54,6 +68,12 @@ class Account(Public, Stamped):
     stop_at_complaint_percent = models.FloatField(
         default=0.3, help_text="A campaign pauses itself when more of its readers than this call it spam."
     )
+
+    # What readers see on our pages.
+    language = models.CharField(max_length=2, choices=Language, default=Language.ENGLISH)
+    brand_color = models.CharField("colour", max_length=7, blank=True, default="", validators=[validate_color])
+    logo = models.BinaryField(null=True, editable=False)
+    logo_type = models.CharField(max_length=20, blank=True, default="", editable=False)
 
     class Meta:
         ordering = ["name"]

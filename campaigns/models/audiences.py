@@ -36,6 +36,10 @@ class ContactList(Public, Stamped):
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=60)
     description = models.CharField(max_length=300, blank=True)
+    is_public = models.BooleanField(
+        "on the preference page", default=False, help_text="Readers can join and leave it by themselves."
+    )
+    public_description = models.CharField("what readers are told about it", max_length=200, blank=True)
 
     class Meta:
         ordering = ["name"]

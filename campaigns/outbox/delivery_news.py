@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +29,7 @@ class KnownMessage:
     address_key: str
     error_code: str
     attempts: int
+    recipient: str = field(repr=False)
 
     @property
     def waits(self) -> bool:
@@ -56,7 +57,7 @@ def lock_messages(public_ids: Collection[UUID], *, transport_id: int) -> tuple[d
     locked = free.select_for_update(of=("self",), no_key=True, skip_locked=True)
     found = {
         row[1]: KnownMessage(*row)
-        for row in locked.values_list("pk", "public_id", "state", "address_key", "error_code", "attempts")
+        for row in locked.values_list("pk", "public_id", "state", "address_key", "error_code", "attempts", "recipient")
     }
     return found, len(found) == ours.count()
 

@@ -12,6 +12,7 @@ FEATURES = {
     Door.TEST: "campaign.test-send",
     Door.HTTP: "api.email",
     Door.SMTP: "smtp.email",
+    Door.NOTICE: "notice.personal",
 }
 SIZE_STEP = 64 * 1024
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from django.utils import timezone
 
 from campaigns.delivery.base import OutgoingEmail
-from campaigns.models import API_DOORS, Submission
+from campaigns.models import LETTER_DOORS, Submission
 from campaigns.outbox import render, render_content
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.letters import LetterPen
@@ -48,7 +48,7 @@ class VersionPen:
 
 def open_pen(submission: Submission, *, takes_content: bool) -> Pen:
     """The pen of a submission; raises CampaignError when no mail of it can be made at all."""
-    if submission.door in API_DOORS:
+    if submission.door in LETTER_DOORS:
         return LetterPen(submission, takes_content=takes_content)
     return VersionPen(submission, takes_content=takes_content)
 

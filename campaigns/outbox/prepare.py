@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from django.db import DatabaseError
+from django.utils import timezone
 
-from campaigns.audiences import suppression
+from campaigns.audiences import preferences, suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
-from campaigns.models import MessageState, Submission
+from campaigns.models import MessageState, Purpose, Submission
 from campaigns.outbox import facts
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.pens import open_pen
@@ -76,6 +77,11 @@ class Preparer:
             purpose=self._submission.purpose,
             list_ids=self._submission.options.get("lists", []),
         )
+        if self._submission.purpose == Purpose.MARKETING:
+            keys = [message.address_key for message in messages if message.address_key not in found]
+            found |= preferences.too_often(
+                self._submission.account_id, keys=keys, submission_id=self._submission.pk, now=timezone.now()
+            )
         return {message.id: found[message.address_key] for message in messages if message.address_key in found}
 
     def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result:

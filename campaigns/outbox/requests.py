@@ -1,8 +1,4 @@
-"""Accepting mail of programs: the one way in behind the HTTP and the SMTP API.
-
-Everything here is durable when the function returns, or nothing is. Whether a mail may leave is not asked yet: the gate
-decides at hand-over, as for every mail, and what it refuses is told in reports.
-"""
+"""Mail of programs on its way into the ledger: what a request is, what can be refused at once, and the rows it becomes."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import transaction
 
 from campaigns import filetypes, tokens
 from campaigns.addresses import Address
@@ -30,9 +25,10 @@ from campaigns.models import (
     Transport,
 )
 from campaigns.models import Domain as SendingDomain
-from campaigns.outbox import facts, stream
+from campaigns.outbox import facts
 from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
-from campaigns.outbox.rows import NewMessage, insert_messages
+from campaigns.outbox.pools import choose_transport
+from campaigns.outbox.rows import NewMessage
 from campaigns.outbox.windows import WeekWindow
 from compliance import gate
 from compliance.facts import AttachmentFacts
@@ -105,30 +101,6 @@ class Accepted:
     message_id: str
 
 
-def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
-    """Store every mail of a batch, queued, in one transaction; the way out is told after the commit.
-
-    With `together` one mail stands for the whole `to`, as Infobip has it. Ask `check_batch` first. Raises CampaignError
-    `request.no-transport`.
-    """
-    transports = {pool: _find_transport(batch.account, pool) for pool in {request.pool for request in batch.requests}}
-    domains = _find_domains(batch)
-    accepted: list[Accepted] = []
-    with transaction.atomic():
-        for request in batch.requests:
-            transport = transports[request.pool]
-            submission = _make_submission(
-                batch, request, transport=transport, domain=domains.get(request.sender_domain)
-            )
-            submission.save(force_insert=True)
-            messages, answers = _make_messages(submission, request, batch=batch)
-            insert_messages(messages)
-            accepted += answers
-        for transport in transports.values():
-            stream.ring(transport, at=batch.send_at, now=now)
-    return accepted
-
-
 def check_batch(batch: Batch, *, malformed: int = 0) -> None:
     """What can be said at once, before anything is stored; raises CampaignError.
 
@@ -137,15 +109,19 @@ def check_batch(batch: Batch, *, malformed: int = 0) -> None:
     """
     _check_size(batch, malformed=malformed)
     for request in batch.requests:
-        if request.payload.attachments or batch.account.baa_status != BaaStatus.NONE:
+        if request.payload.attachments or request.payload.listed or batch.account.baa_status != BaaStatus.NONE:
             _ask_gate(batch, request)
 
 
 def _ask_gate(batch: Batch, request: EmailRequest) -> None:
     """Ask the gate about what is known now: files and features. The rest it is asked at hand-over."""
-    files = tuple(
-        AttachmentFacts(entry.name, filetypes.detect_type(entry.name, entry.data), len(entry.data))
-        for entry in request.payload.attachments
+    payload = request.payload
+    files = (
+        *(AttachmentFacts(file.name, file.detected_type, file.size) for file in payload.listed),
+        *(
+            AttachmentFacts(entry.name, filetypes.detect_type(entry.name, entry.data), len(entry.data))
+            for entry in payload.attachments
+        ),
     )
     draft = Submission(account=batch.account, door=batch.door, lane=batch.lane, purpose=batch.purpose)
     known = facts.submission_facts(
@@ -188,8 +164,9 @@ def _too_large() -> CampaignError:
     )
 
 
-def _find_transport(account: Account, pool: str) -> Transport:
-    transport = account.transports.filter(is_default=True).first()
+def find_transport(account: Account, *, pool: str, domain: SendingDomain | None) -> Transport:
+    """The way out for mail of this pool and domain; raises CampaignError `request.no-transport` or `request.pool-…`."""
+    transport = choose_transport(account, pool=pool, domain=domain)
     if transport is None:
         raise CampaignError(
             "request.no-transport",
@@ -200,14 +177,10 @@ def _find_transport(account: Account, pool: str) -> Transport:
     return transport
 
 
-def _find_domains(batch: Batch) -> dict[str, SendingDomain]:
-    names = {request.sender_domain for request in batch.requests}
-    return {domain.name: domain for domain in SendingDomain.objects.filter(account=batch.account, name__in=names)}
-
-
-def _make_submission(
+def make_submission(
     batch: Batch, request: EmailRequest, *, transport: Transport, domain: SendingDomain | None
 ) -> Submission:
+    """The unsaved submission of a request, its payload sealed."""
     count = sum(len(group.to) + len(group.cc) + len(group.bcc) for group in request.groups)
     submission = Submission(
         account=batch.account,
@@ -243,7 +216,7 @@ def _heading(group: Group) -> Heading:
     )
 
 
-def _make_messages(
+def make_messages(
     submission: Submission, request: EmailRequest, *, batch: Batch
 ) -> tuple[list[NewMessage], list[Accepted]]:
     """The messages of a request in the order of its recipients, and what the caller is told of them."""

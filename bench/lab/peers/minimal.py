@@ -37,6 +37,9 @@ class Request(models.Model):
     class Meta:
         app_label = "minimal"
 
+    def __str__(self) -> str:
+        return str(self.public_id)
+
 
 class Mail(models.Model):
     public_id = models.UUIDField(unique=True)
@@ -48,9 +51,13 @@ class Mail(models.Model):
     class Meta:
         app_label = "minimal"
 
+    def __str__(self) -> str:
+        return str(self.public_id)
+
 
 @csrf_exempt
 def empty(request: HttpRequest) -> HttpResponse:
+    del request
     return JsonResponse({"messages": []})
 
 
