@@ -21,6 +21,9 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TEXT = "text/plain"
 ZIP = "application/zip"
+_EXTENSIONS = {
+    "application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", DOCX: ".docx", XLSX: ".xlsx",
+}  # fmt: skip
 
 _MAX_PARTS = 10_000
 _MAX_TYPES_BYTES = 1024 * 1024
@@ -51,6 +54,14 @@ def detect_type(name: str, data: bytes) -> str | None:
     found = _guess(data)
     # A zip is read from its end: one that hangs behind a picture or a PDF makes the file two things at once.
     return None if found is None or _has_archive(data) else found
+
+
+def usual_extension(data: bytes) -> str:
+    """The extension of files with such content, with its dot; empty when it is not recognised."""
+    found = detect_type("", data)
+    if found in _EXTENSIONS:
+        return _EXTENSIONS[found]
+    return ".txt" if data and detect_type(".txt", data) == TEXT else ""
 
 
 def _guess(data: bytes) -> str | None:

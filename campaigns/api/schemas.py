@@ -26,7 +26,7 @@ def _read_upper(value: Any) -> Any:
 
 
 _OBJECT = {"type": "string", "description": "A JSON object, as text.", "examples": ['{"name": "Ada"}']}
-_MOMENT = {"type": "string", "format": "date-time", "examples": ["2027-01-31T09:00:00.000+0000"]}
+_MOMENT = {"type": "string", "format": "date-time", "examples": ["2027-01-31T09:00:00.000Z"]}
 ObjectText = Annotated[dict[str, Any], BeforeValidator(read_object), WithJsonSchema(_OBJECT)]
 """A JSON object written as text; one that is not text will do."""
 Moment = Annotated[datetime, BeforeValidator(_read_moment), WithJsonSchema(_MOMENT)]

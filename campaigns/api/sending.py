@@ -26,6 +26,14 @@ router = Router(tags=["Sending"])
 
 MOST_DAYS, MOST_DAYS_BY_FORM = 5, 30
 _IDEMPOTENCY = "Idempotency-Key"
+_KEY_PARAMETER: dict[str, Any] = {
+    "in": "header",
+    "name": _IDEMPOTENCY,
+    "required": False,
+    "schema": {"type": "string", "maxLength": 200},
+    "description": "Any text of yours that is new for each request. Repeated within 48 hours with the same body, the answer "
+    "is the first one and nothing is sent twice; with another body it is a 409.",
+}
 
 
 @router.post(
@@ -33,8 +41,9 @@ _IDEMPOTENCY = "Idempotency-Key"
     auth=SEND,
     operation_id="send_email",
     summary="Send email",
-    response={200: schemas.EmailResponse, **schemas.NEWER},
+    response={200: schemas.EmailResponse, **schemas.NEWER, 503: schemas.ApiError},
     by_alias=True,
+    openapi_extra={"parameters": [_KEY_PARAMETER]},
 )
 def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse:
     """Up to 1,000 recipients over all messages. The 200 comes when every mail is stored for good."""
@@ -53,9 +62,9 @@ def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse
     auth=SEND,
     operation_id="send_email_by_form",
     summary="Send email by a form",
-    response={200: schemas.SendResponse, **schemas.OLDER},
+    response={200: schemas.SendResponse, **schemas.OLDER, 503: schemas.ApiException},
     by_alias=True,
-    openapi_extra=form_sending.DESCRIPTION,
+    openapi_extra={**form_sending.DESCRIPTION, "parameters": [_KEY_PARAMETER]},
 )
 def send_email_by_form(request: HttpRequest) -> HttpResponse:
     """The operation before `send_email`: multipart/form-data, part names in any case."""

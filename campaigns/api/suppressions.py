@@ -92,7 +92,7 @@ class DomainAccessOut(Wire):
     delete_overquotas: bool = True
 
 
-class DomainsOut(Wire):
+class DomainAccessesOut(Wire):
     results: list[DomainAccessOut]
     paging: PlainPaging
 
@@ -156,17 +156,17 @@ def delete_suppressions(request: HttpRequest, body: RemoveRequest) -> Status[Non
 
 @router.get(
     "/1/suppressions/domains",
-    response={200: DomainsOut, **NEWER},
+    response={200: DomainAccessesOut, **NEWER},
     auth=Allow("suppressions.domains"),
     operation_id="get_domains",
     summary="List the domains whose suppressions may be managed",
     by_alias=True,
 )
-def get_domains(request: HttpRequest, query: Query[PageOfDomains]) -> DomainsOut:
+def get_domains(request: HttpRequest, query: Query[PageOfDomains]) -> DomainAccessesOut:
     names = account_of(request).domains.order_by("pk").values_list("name", flat=True)
     shown = names[query.page * query.size : (query.page + 1) * query.size]
     paging = PlainPaging(page=query.page, size=query.size)
-    return DomainsOut(results=[DomainAccessOut(domain_name=name) for name in shown], paging=paging)
+    return DomainAccessesOut(results=[DomainAccessOut(domain_name=name) for name in shown], paging=paging)
 
 
 def _own_domain(account: Account, name: str, path: str) -> str:

@@ -32,13 +32,13 @@ class OneAddress(BaseModel):
     to: Annotated[str, Field(min_length=1, max_length=320)]
 
 
-class Destination(Wire):
+class AddressToCheck(Wire):
     destination: Annotated[str, Field(min_length=1, max_length=320)]
 
 
 class ManyAddresses(Wire):
     validation_request_id: Annotated[Line, Field(max_length=200)] = ""
-    destinations: Annotated[list[Destination], Field(min_length=1, max_length=checking.MOST_DESTINATIONS)]
+    destinations: Annotated[list[AddressToCheck], Field(min_length=1, max_length=checking.MOST_DESTINATIONS)]
 
 
 class Asked(Wire):
