@@ -19,6 +19,7 @@ from campaigns.content.links import LinkKey, add_query, find_links, may_track, r
 from campaigns.content.mime import MailFrame, MailRecipient
 from campaigns.content.problems import RenderError
 from campaigns.content.tracked import LinkPlan, Tracked
+from campaigns.content.versions import check_draft
 from tests.mail_reading import html_of, text_of
 
 BASE = "https://click.example.org"
@@ -320,3 +321,34 @@ def test_rewriting_changes_nothing_but_targets_twice_is_once_and_it_can_be_undon
 def test_lw_02_only_web_addresses_may_lead_through_us(url: str) -> None:
     assert not may_track(url)
     assert find_links(f'<a href="{html.escape(url)}">x</a>') == []
+
+
+def problems(body: str) -> list[tuple[str, bool]]:
+    source = (
+        f'<html lang="en"><body>{body} {{{{ postal_address }}}} <a href="{{{{ unsubscribe_url }}}}">x</a></body></html>'
+    )
+    return [(problem.code, problem.blocking) for problem in check_draft(VersionDraft("Hello", "html", source))]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "//evil.example/", "https://good.example@evil.example/", "https://good.example\\@evil.example/",
+        "https:\\\\evil.example/", "https://a:b@evil.example/x",
+    ],
+)  # fmt: skip
+def test_lw_02_a_link_that_hides_its_host_is_refused_when_it_is_saved(url: str) -> None:
+    assert ("content.unsafe-link", True) in problems(f'<a href="{url}">x</a>')
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.example/@name", "https://x.example/?a=b@c", "mailto:a@b.example", "#@", "/x"]
+)
+def test_a_link_with_an_at_sign_behind_its_host_is_none_of_those(url: str) -> None:
+    assert problems(f'<a href="{url}">x</a>') == []
+
+
+def test_lw_07_a_link_whose_text_is_an_address_is_told() -> None:
+    assert problems('<a href="https://x.example/">https://x.example</a>') == [("content.link-shows-address", False)]
+    assert problems('<a href="https://x.example/" clicktracking="off">https://x.example</a>') == []
+    assert problems('<a href="https://x.example/">x.example, our shop</a>') == []

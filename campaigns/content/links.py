@@ -35,6 +35,7 @@ _CONDITIONAL_START = re.compile(r"<!--.*?\]>", re.DOTALL)
 _CONDITIONAL_END = "<![endif]-->"
 _TRACKED = re.compile(r"https?://[^/]+/c/([A-Za-z0-9_-]+)\.[0-9]+(?:\.[A-Za-z0-9_-]+)?", re.IGNORECASE)
 _LONGEST = 4000
+SAYS_OFF = re.compile(r"\b(?:clicktracking|data-track)\s*=\s*[\"']?\s*(?:off|false|no)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Allowed:
         self._submissions = {row.pk: row for row in rows.select_related("account", "sender__domain")}
         self._switches = {pk: submission_switches(row) for pk, row in self._submissions.items()}
         self._choices = _read_choices(messages, self._submissions)
+        self._levels: dict[tuple[int, int | None], TrackingLevel] = {}
 
     def of_message(self, message: HitMessage) -> TrackingLevel:
         """What may be kept of a hit of this mail."""
@@ -27,7 +28,10 @@ class Allowed:
         if switches is None:
             return TrackingLevel.OFF
         choice = self._choices.get((message.submission_id, message.address_key))
-        return levels.decide_level(switches.of_reader(choice))
+        key = message.submission_id, choice
+        if key not in self._levels:
+            self._levels[key] = levels.decide_level(switches.of_reader(choice))
+        return self._levels[key]
 
     def of_nobody(self, submission_id: int) -> TrackingLevel:
         """What may be kept of a hit that names nobody."""

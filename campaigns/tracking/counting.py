@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -17,8 +18,7 @@ from campaigns.models import Split, Verdict
 from campaigns.tracking.verdicts import Hit
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Cell:
+class Cell(NamedTuple):
     """One figure of a submission; the order is the one in which rows are locked."""
 
     submission_id: int
@@ -60,17 +60,26 @@ def count_nameless(submission_id: int, hit: Hit) -> Figures:
 
 
 def _parts(hit: Hit) -> Sequence[tuple[str, str]]:
-    parts = [(Split.TOTAL, ""), (Split.HOUR, f"{hit.at.astimezone(UTC):%Y-%m-%dT%H}")]
-    if hit.link is not None:
-        parts.append((Split.LINK, str(hit.link)))
-    if hit.device is not None and hit.system is not None:
-        parts.append((Split.DEVICE, f"{hit.device}.{hit.system}"))
+    return _parts_of(
+        hit.at.astimezone(UTC).replace(minute=0, second=0, microsecond=0), hit.link, hit.device, hit.system
+    )
+
+
+@lru_cache(maxsize=1024)
+def _parts_of(hour: datetime, link: int | None, device: int | None, system: int | None) -> Sequence[tuple[str, str]]:
+    parts = [(Split.TOTAL.value, ""), (Split.HOUR.value, f"{hour:%Y-%m-%dT%H}")]
+    if link is not None:
+        parts.append((Split.LINK.value, str(link)))
+    if device is not None and system is not None:
+        parts.append((Split.DEVICE.value, f"{device}.{system}"))
     return parts
 
 
 def _best(verdicts: set[Verdict]) -> Verdict:
     """A person who opened is a reader, whatever their mailbox's machines did besides."""
-    return next(verdict for verdict in (Verdict.HUMAN, Verdict.UNKNOWN, Verdict.MACHINE) if verdict in verdicts)
+    if Verdict.HUMAN in verdicts:
+        return Verdict.HUMAN
+    return Verdict.UNKNOWN if Verdict.UNKNOWN in verdicts else Verdict.MACHINE
 
 
 # One upsert for both databases: adding in the database loses nothing when several processes write.

@@ -9,8 +9,9 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
@@ -59,7 +60,8 @@ class Difference:
             if hit.id is not None and hit != known[hit.id]:
                 self.corrections[hit.code].append(hit.id)
         self.figures.update(count_message(submission_id, after))
-        self.figures.subtract(count_message(submission_id, counted))
+        if counted:
+            self.figures.subtract(count_message(submission_id, counted))
 
     def apply(self) -> int:
         """Write it down; returns how many verdicts changed. Needs a transaction that holds the submissions."""
@@ -176,6 +178,27 @@ def _look_again(message_ids: Collection[int], *, fresh: frozenset[int]) -> int:
             counted = [hit for hit in found if hit.id not in fresh]
             difference.settle(message.submission_id, written=found, counted=counted, after=after)
         return difference.apply()
+
+
+# One array: hundreds of parameters cost more than the rows.
+_FIND = """
+SELECT public_id, id, submission_id, address_key, sent_at FROM campaigns_message WHERE public_id {among}
+"""
+_AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
+
+
+def find_by_public_id(ids: Collection[UUID]) -> dict[UUID, HitMessage]:
+    """Messages by public id."""
+    array = list(ids) if connection.vendor == "postgresql" else json.dumps([public_id.hex for public_id in ids])
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND.format(among=_AMONG[connection.vendor]), [array])
+        rows = cursor.fetchall()
+    if connection.vendor == "postgresql":
+        return {row[0]: HitMessage(*row[1:]) for row in rows}
+    # SQLite knows neither UUIDs nor zones.
+    return {
+        UUID(row[0]): HitMessage(row[1], row[2], row[3], row[4].replace(tzinfo=UTC) if row[4] else None) for row in rows
+    }
 
 
 def find_messages(ids: Collection[int]) -> dict[int, HitMessage]:

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-from campaigns.models import EventKind, Message, TrackingLevel
+from campaigns.models import EventKind, TrackingLevel
 from campaigns.tracking.agents import read_agent
 from campaigns.tracking.allowed import Allowed
 from campaigns.tracking.counting import count_nameless
-from campaigns.tracking.hit_ledger import Difference, HitMessage, lock_submissions, write_hits
+from campaigns.tracking.hit_ledger import Difference, HitMessage, find_by_public_id, lock_submissions, write_hits
 from campaigns.tracking.verdicts import Hit, judge
 
 
@@ -64,9 +64,8 @@ def record_hits(hits: Sequence[RawHit]) -> int:
 
 def _find_messages(hits: Sequence[RawHit]) -> dict[UUID, HitMessage]:
     ids = {hit.message: hit.submission_id for hit in hits if hit.message is not None}
-    rows = Message.objects.filter(public_id__in=ids)
-    found = rows.values_list("public_id", "pk", "submission_id", "address_key", "sent_at")
-    return {row[0]: HitMessage(row[1], row[2], row[3], row[4]) for row in found if ids[row[0]] == row[2]}
+    found = find_by_public_id(ids)
+    return {public_id: message for public_id, message in found.items() if ids[public_id] == message.submission_id}
 
 
 def _read(raw: RawHit) -> Hit:

@@ -34,6 +34,8 @@ _WORDS = {
     HTTPStatus.NOT_FOUND: "This link does not exist. It may have been cut in two: copy the whole of it from the mail.\n",
     HTTPStatus.SERVICE_UNAVAILABLE: "This link cannot be followed at this moment. Please try again in a minute.\n",
 }
+# Django's own middleware, which would say how long an answer is, comes later.
+_PIXEL_HEADERS = _HEADERS | {"Content-Length": str(len(PIXEL))}
 _PURPOSES = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
 _AHEAD = re.compile(r"prefetch|prerender|preview", re.IGNORECASE).search
 # What rewrites the links of a mail follows them first (TR-02).
@@ -93,7 +95,7 @@ def _answer_open(request: HttpRequest, token: str) -> HttpResponse:
     claim = tokens.read_visit_token(token)
     if claim is not None:
         _note(request, EventKind.OPENED, claim.submission_id, claim.message)
-    return HttpResponse(PIXEL, content_type="image/gif", headers=_HEADERS)
+    return HttpResponse(PIXEL, content_type="image/gif", headers=_PIXEL_HEADERS)
 
 
 def _answer_click(request: HttpRequest, path: str, accounts: frozenset[int] | None) -> HttpResponse:
@@ -108,7 +110,9 @@ def _answer_click(request: HttpRequest, path: str, accounts: frozenset[int] | No
         return response
     _note(request, EventKind.CLICKED, click.claim.submission_id, click.claim.message, link=click.link)
     # As bytes: Django would put letters beyond latin-1 into words of RFC 2047.
-    return HttpResponse(status=HTTPStatus.FOUND, headers={"Location": click.url.encode(), **_HEADERS})
+    return HttpResponse(
+        status=HTTPStatus.FOUND, headers={"Location": click.url.encode(), "Content-Length": "0", **_HEADERS}
+    )
 
 
 def _note(
