@@ -147,6 +147,7 @@ _EVERY_MAIL = frozenset(
         "content.postal-address-missing",
         "content.unsubscribe-link-missing",
         "hipaa.feature-ineligible",
+        "hipaa.tracking-ineligible",
         "message.too-large",
         "recipient.list-unsubscribed",
         "recipient.not-looked-up",

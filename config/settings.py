@@ -63,6 +63,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "campaigns.web.health.HealthMiddleware",
+    "campaigns.web.visits.VisitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -291,6 +292,14 @@ SMTP_PLAIN_PORT = env.integer("SMTP_PLAIN_PORT", 2525 if LOCAL else 0, low=0, hi
 SMTP_HIPAA_PORT = env.integer("SMTP_HIPAA_PORT", 0, low=0, high=65535)
 SMTP_MAX_CONNECTIONS = env.integer("SMTP_MAX_CONNECTIONS", 500, low=1, high=10_000)
 SMTP_MAX_CONNECTIONS_PER_ADDRESS = env.integer("SMTP_MAX_CONNECTIONS_PER_ADDRESS", 50, low=1, high=10_000)
+
+# --- Opens and clicks ---------------------------------------------------------------------------
+# Where links and pictures of mails lead to, unless their domain has a host of its own.
+TRACKING_URL = env.web_url("TRACKING_URL", PUBLIC_URL)
+# How long a hit waits for others before it is written down; 0 writes each before it is answered.
+TRACKING_FLUSH_MS = env.integer("TRACKING_FLUSH_MS", 100, low=0, high=10_000)
+# A link nobody sees, in every tracked mail: what follows it is a machine. Some spam filters dislike hidden links.
+TRACKING_DECOY = env.boolean("TRACKING_DECOY", False)
 
 # --- HTTP to others -----------------------------------------------------------------------------
 # Addresses of providers are typed by customers: one that leads into our own network is refused (sealpost.W004).

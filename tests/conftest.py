@@ -13,6 +13,8 @@ from django.conf import settings
 from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
+from campaigns.tracking.hosts import forget_hosts
+from campaigns.tracking.targets import forget_targets
 from tests.browser import browser, open_eyes  # noqa: F401 - fixtures for every test
 
 # A property may take long on a busy machine; the time limit of each test is pytest's.
@@ -44,6 +46,9 @@ def fresh_cache() -> Iterator[None]:
     """An empty cache for each test; a new prefix does on a shared Redis what clear() must not."""
     ours = {**settings.CACHES["default"], "KEY_PREFIX": f"test-{uuid4().hex}"}
     with override_settings(CACHES={**settings.CACHES, "default": ours}):
+        # What this process knows about links and hosts belongs to rows of the test before.
+        forget_targets()
+        forget_hosts()
         yield
 
 

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 from django.test import Client
 
-from campaigns.api import statuses
 from campaigns.api.document import build_document, list_operations
+from campaigns.outbox import statuses
 from tests.browser import LOOKS, MARKS, Eyes
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from campaigns.admin import domain_more
 from campaigns.admin import domains as domain_screens
-from campaigns.admin.charts import draw_columns, draw_ring
+from campaigns.admin.domain_charts import draw_columns, draw_ring
 from campaigns.domains.bimi import check_logo
 from campaigns.domains.creation import create_domain
 from campaigns.domains.expected import all_records, expected_records

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from campaigns.accounts.branding import MOST_BYTES, check_logo
 from campaigns.accounts.creation import create_account
 from campaigns.admin.account_limits import LIMIT_FIELDS, DomainLimitInline, LimitsForm
+from campaigns.admin.account_tracking import TRACKING_FIELDS, TrackingForm
 from campaigns.admin.rights import Right
 from campaigns.admin.scoping import AccountScopedAdmin, SealpostInline
 from campaigns.errors import CampaignError
@@ -20,7 +21,7 @@ from campaigns.models import Account, Membership
 from campaigns.outbox import due
 
 
-class AccountForm(LimitsForm):
+class AccountForm(LimitsForm, TrackingForm):
     """Zones come as a list; a new account is made by the accounts room, which also gives it the sandbox."""
 
     time_zone = forms.ChoiceField(
@@ -38,6 +39,7 @@ class AccountForm(LimitsForm):
         model = Account
         fields = (
             "name", "slug", "postal_address", "time_zone", "baa_status", "language", "brand_color", *LIMIT_FIELDS,
+            *TRACKING_FIELDS,
         )  # fmt: skip
         widgets: ClassVar[dict[str, forms.Widget]] = {"postal_address": forms.Textarea(attrs={"rows": 3})}
         labels: ClassVar[dict[str, str]] = {
@@ -102,6 +104,7 @@ class AccountAdmin(AccountScopedAdmin):
             (None, {"fields": basics}),
             ("Pages for readers", {"fields": pages}),
             ("Speed and safety", {"fields": list(LIMIT_FIELDS)}),
+            ("Opens and clicks", {"fields": list(TRACKING_FIELDS)}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002

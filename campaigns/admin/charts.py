@@ -1,115 +1,141 @@
-"""Pictures of numbers as SVG, worked out here and drawn by templates: no script, no style attribute."""
+"""Charts as numbers for SVG: drawn by the server, without text inside, so that they fit a phone and need no script."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-WIDTH, HEIGHT = 720.0, 180.0
-_LEFT, _BOTTOM, _TOP = 44.0, 22.0, 16.0
+from campaigns.tracking.stats import HourFigures
+
+# What a chart of hours shows at most; after that a column is a day.
+_MOST_HOURS = 72
+_MOST_COLUMNS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column, in percent of the chart's width and height."""
+
+    x: float
+    width: float
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One row of columns over time; `summary` says in words what it shows."""
+
+    title: str
+    tone: str
+    columns: tuple[Column, ...]
+    total: int
+    most: int
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """An hour or a day by the account's clock."""
+
+    at: datetime
+    sent: int = 0
+    opened: int = 0
+    clicked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeChart:
+    """Sent, opened and clicked over time; `ticks` are words under the chart, from left to right."""
+
+    unit: str
+    buckets: tuple[Bucket, ...]
+    strips: tuple[Strip, ...]
+    ticks: tuple[str, ...]
+
+
+def chart_hours(hours: Sequence[HourFigures], *, zone: str) -> TimeChart | None:
+    """The chart of some hours; None when nothing happened."""
+    if not hours:
+        return None
+    by_hour = hours[-1].at - hours[0].at <= timedelta(hours=_MOST_HOURS)
+    buckets = _fill(hours, zone=ZoneInfo(zone), by_hour=by_hour)[-_MOST_COLUMNS:]
+    unit = "hour" if by_hour else "day"
+    say = _say_hour if by_hour else _say_day
+    middle = [buckets[len(buckets) // 2]] if len(buckets) > 2 else []
+    shown = [buckets[0], *middle, *([buckets[-1]] if len(buckets) > 1 else [])]
+    strips = (
+        _strip("Sent", "c3", buckets, lambda bucket: bucket.sent, unit=unit, say=say),
+        _strip("Opened", "c1", buckets, lambda bucket: bucket.opened, unit=unit, say=say),
+        _strip("Clicked", "c4", buckets, lambda bucket: bucket.clicked, unit=unit, say=say),
+    )
+    ticks = tuple(say(bucket.at) for bucket in shown)
+    return TimeChart(unit, tuple(buckets), tuple(strip for strip in strips if strip.total), ticks)
+
+
+def _say_hour(at: datetime) -> str:
+    return f"{at:%-d %b, %H:%M}"
+
+
+def _say_day(at: datetime) -> str:
+    return f"{at:%-d %b}"
+
+
+def _fill(hours: Sequence[HourFigures], *, zone: ZoneInfo, by_hour: bool) -> list[Bucket]:
+    """A bucket for every hour or day from the first to the last, empty ones too."""
+    found: dict[datetime, list[int]] = {}
+    for row in hours:
+        figures = found.setdefault(_floor(row.at, zone, by_hour=by_hour), [0, 0, 0])
+        for place, count in enumerate((row.sent, row.opened, row.clicked)):
+            figures[place] += count
+    at, last = min(found), max(found)
+    buckets = []
+    while at <= last:
+        buckets.append(Bucket(at, *found.get(at, (0, 0, 0))))
+        at = _next(at, by_hour=by_hour)
+    return buckets
+
+
+def _floor(at: datetime, zone: ZoneInfo, *, by_hour: bool) -> datetime:
+    # Without its zone: a wall clock, on which every day has one midnight.
+    there = at.astimezone(zone).replace(minute=0, second=0, microsecond=0, tzinfo=None)
+    return there if by_hour else there.replace(hour=0)
+
+
+def _next(at: datetime, *, by_hour: bool) -> datetime:
+    return at + (timedelta(hours=1) if by_hour else timedelta(days=1))
+
+
+def _strip(
+    title: str, tone: str, buckets: Sequence[Bucket], count: Callable[[Bucket], int], *, unit: str,
+    say: Callable[[datetime], str],
+) -> Strip:  # fmt: skip
+    most = max(buckets, key=count)
+    total = sum(map(count, buckets))
+    width = 100 / len(buckets)
+    columns = tuple(
+        Column(round(place * width, 3), round(width * 0.8, 3), round(100 - height, 2), round(height, 2))
+        for place, bucket in enumerate(buckets)
+        if (height := 100 * count(bucket) / (count(most) or 1))
+    )
+    summary = f"{title}: {total:,} in all, most in the {unit} of {say(most.at)} with {count(most):,}."
+    return Strip(title, tone, columns, total, count(most), summary)
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One part of a column: where it stands, and what it says when pointed at."""
+    """One line of a table with a bar; `width` in percent of the longest."""
 
-    x: float
-    y: float
+    label: str
+    count: int
     width: float
-    height: float
-    tone: str
-    title: str
+    share: str = ""
+    hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line across with the number it stands for."""
-
-    y: float
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A day under the columns."""
-
-    x: float
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """A column for each day; `summary` says in words what the picture shows."""
-
-    bars: tuple[Bar, ...]
-    lines: tuple[Line, ...]
-    marks: tuple[Mark, ...]
-    summary: str
-    width: float = WIDTH
-    height: float = HEIGHT
-    left: float = _LEFT
-
-
-def draw_columns(
-    days: Sequence[tuple[date, int, int]], *, words: tuple[str, str], tones: tuple[str, str] = ("c1", "c4")
-) -> Columns:
-    """Days with two numbers each, one upon the other; words name the two."""
-    top = _round_up(max((good + bad for _, good, bad in days), default=0))
-    step = (WIDTH - _LEFT) / max(len(days), 1)
-    room = HEIGHT - _BOTTOM - _TOP
-    bars: list[Bar] = []
-    for place, (day, good, bad) in enumerate(days):
-        base = HEIGHT - _BOTTOM
-        for number, tone, word in ((good, tones[0], words[0]), (bad, tones[1], words[1])):
-            if number:
-                # A hair's breadth at least: one forged mail among a million is worth seeing.
-                height = max(number * room / top, 1.5)
-                base -= height
-                bars.append(
-                    Bar(
-                        round(_LEFT + place * step + step * 0.12, 2), round(base, 2), round(step * 0.76, 2),
-                        round(height, 2), tone, f"{day:%-d %b}: {number:,} {word}",
-                    )
-                )  # fmt: skip
-    marks = tuple(
-        Mark(round(_LEFT + (place + 0.5) * step, 2), f"{day:%-d %b}")
-        for place, (day, _, _) in enumerate(days)
-        if place % 7 == 3
-    )
-    lines = tuple(Line(round(HEIGHT - _BOTTOM - share * room, 2), _short(top * share)) for share in (0.0, 0.5, 1.0))
-    total_good, total_bad = sum(good for _, good, _ in days), sum(bad for _, _, bad in days)
-    summary = f"The last {len(days)} days: {total_good:,} {words[0]}, {total_bad:,} {words[1]}."
-    return Columns(tuple(bars), lines, marks, summary)
-
-
-@dataclass(frozen=True, slots=True)
-class Ring:
-    """A share of a circle: the length of its arc and of the whole circle, both in the picture's units."""
-
-    arc: float
-    circle: float
-    tone: str
-
-
-def draw_ring(points: int, *, radius: float = 42.0) -> Ring:
-    """Points out of 100, in the colour of how good they are."""
-    circle = 2 * math.pi * radius
-    tone = "ok" if points >= 85 else "warn" if points >= 60 else "bad"
-    return Ring(round(circle * points / 100, 2), round(circle, 2), tone)
-
-
-def _round_up(number: int) -> int:
-    """The next number that reads well at the top of a scale."""
-    if number <= 4:
-        return 4
-    unit: int = 10 ** (len(str(number)) - 1)
-    return next(step * unit // 2 for step in (2, 3, 4, 5, 6, 8, 10, 12, 16, 20) if step * unit // 2 >= number)
-
-
-def _short(number: float) -> str:
-    for size, sign in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{sign}"
-    return f"{number:g}"
+def bars(rows: Sequence[tuple[str, int, str, str]]) -> list[Bar]:
+    """Bars of (label, count, share, hint), each as long as its part of the largest."""
+    most = max((count for _, count, _, _ in rows), default=0) or 1
+    return [Bar(label, count, round(100 * count / most, 2), share, hint) for label, count, share, hint in rows]

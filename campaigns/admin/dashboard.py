@@ -17,10 +17,12 @@ from campaigns.models import (
     ContactList,
     Domain,
     EmailTemplate,
+    EndpointState,
     ImportJob,
     ImportState,
     Subscription,
     SubscriptionState,
+    WebhookEndpoint,
 )
 
 _SHOWN = 6
@@ -87,6 +89,15 @@ class TroubledDomain:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedWebhook:
+    """A webhook that was stopped because its receiver does not answer, and why."""
+
+    name: str
+    url: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dashboard:
     """`new_campaign` is empty for people who may not write one."""
 
@@ -96,6 +107,7 @@ class Dashboard:
     campaigns: tuple[RecentCampaign, ...]
     lists: tuple[ListSize, ...]
     imports: tuple[RecentImport, ...]
+    webhooks: tuple[StoppedWebhook, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -147,6 +159,7 @@ def build_dashboard(request: HttpRequest, *, site: AdminSite) -> Dashboard:
         campaigns=_campaigns(Campaign.objects.filter(account__in=accounts)),
         lists=_lists(ContactList.objects.filter(account__in=accounts)),
         imports=_imports(ImportJob.objects.filter(account__in=accounts)),
+        webhooks=_stopped_webhooks(WebhookEndpoint.objects.filter(account__in=accounts)),
     )
 
 
@@ -174,6 +187,15 @@ def _campaigns(rows: QuerySet[Campaign]) -> tuple[RecentCampaign, ...]:
             row.created_at,
         )
         for row in rows.order_by("-created_at")[:_SHOWN]
+    )
+
+
+def _stopped_webhooks(rows: QuerySet[WebhookEndpoint]) -> tuple[StoppedWebhook, ...]:
+    return tuple(
+        StoppedWebhook(
+            row.name, reverse("admin:campaigns_webhookendpoint_change", args=(row.public_id,)), row.state_because
+        )
+        for row in rows.filter(state=EndpointState.FAILED)[:_SHOWN]
     )
 
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils import timezone
 
-from campaigns.admin.charts import draw_columns, draw_ring
+from campaigns.admin.domain_charts import draw_columns, draw_ring
 from campaigns.admin.scoping import RoomScreen
 from campaigns.domains import dmarc, report_figures, traffic
 from campaigns.domains.bimi import check_logo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from campaigns import addresses
 from campaigns.admin.domain_more import MorePages
 from campaigns.admin.domain_page import SendingForm, show_warmup
 from campaigns.admin.domain_records import list_records, list_removable
+from campaigns.admin.domain_tracking import show_tracking
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
@@ -65,6 +67,7 @@ class DomainAdmin(MorePages):
     def get_urls(self) -> list[URLPattern]:
         return [
             self.page("<uuid:public_id>/check/", self.check_dns, name="check"),
+            self.page("<uuid:public_id>/tracking/", partial(show_tracking, self), name="tracking"),
             self.page("<uuid:public_id>/key/<slug:algorithm>/", self.change_key, name="key"),
             self.page("<uuid:public_id>/cancel-key/<slug:selector>/", self.cancel_key, name="cancel_key"),
             *super().get_urls(),

@@ -16,7 +16,7 @@ from campaigns.api.shapes import Page, Paging, as_violations, tell_page
 from campaigns.api.wire import number_of, write_time
 from campaigns.domains import upkeep
 from campaigns.domains.creation import create_domain, delete_domain
-from campaigns.domains.expected import expected_records
+from campaigns.domains.expected import advised_records, expected_records
 from campaigns.domains.sending import change_return_path, change_tracking
 from campaigns.models import Domain
 
@@ -204,7 +204,7 @@ def _show(domain: Domain) -> DomainOut:
                 expected_value=record.value,
                 verified=record.kind in found,
             )
-            for record in expected_records(domain)
+            for record in (*expected_records(domain), *advised_records(domain))
         ],
         blocked=False,
         created_at=write_time(domain.created_at),

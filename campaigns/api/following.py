@@ -12,12 +12,13 @@ from ninja import Query, Router
 from pydantic import BeforeValidator, Field
 
 from campaigns.accounts.keys import Credential
-from campaigns.api import schemas, statuses
+from campaigns.api import schemas
 from campaigns.api.allow import Allow
 from campaigns.api.envelopes import Violation, encode
 from campaigns.api.schemas import Given, Moment, Wire
 from campaigns.api.translate import Refused
 from campaigns.api.wire import write_time
+from campaigns.outbox import statuses
 from campaigns.outbox.deliveries import Delivery, Search, find_deliveries, take_reports
 
 router = Router(tags=["Reports and logs"])

@@ -20,7 +20,7 @@ from pydantic import Field
 from campaigns import addresses, net
 from campaigns.accounts.keys import Credential
 from campaigns.addresses import Address
-from campaigns.api import schemas, statuses
+from campaigns.api import schemas
 from campaigns.api.allow import SEND
 from campaigns.api.envelopes import Violation, encode
 from campaigns.api.translate import Refused
@@ -29,7 +29,7 @@ from campaigns.content.submitted import Submitted, read_submitted
 from campaigns.domains.organisations import is_one_organisation
 from campaigns.errors import CampaignError
 from campaigns.models import Door
-from campaigns.outbox import repeats
+from campaigns.outbox import repeats, statuses
 from campaigns.outbox.finished import Origin, check_recipient, compose_batch, load_rights
 from campaigns.outbox.requests import MOST_RECIPIENTS, Batch, check_batch
 from campaigns.outbox.together import accept_requests
@@ -79,14 +79,10 @@ def send_mime_email(request: HttpRequest, body: MimeRequest) -> HttpResponse:
     sender, mail = _read(body, now=now)
     with _faults_at("from" if sender is not None else "mimeMessage"):
         load_rights(credential.account).require(mail.sender.domain)
-    controls = _controls(body, mail.controls)
-    batch = compose_batch(
-        mail,
-        origin=Origin(credential.account, Door.HTTP, credential.purpose, credential.lane),
-        recipients=_recipients(body, mail),
-        controls=controls,
-        now=now,
-    )
+    controls, recipients = _controls(body, mail.controls), _recipients(body, mail)
+    origin = Origin(credential.account, Door.HTTP, credential.purpose, credential.lane)
+    with _faults_at("mimeMessage"):
+        batch = compose_batch(mail, origin=origin, recipients=recipients, controls=controls, now=now)
     check_batch(batch)
 
     def make() -> bytes:

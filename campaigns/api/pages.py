@@ -12,9 +12,9 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import condition, require_safe
 
 from campaigns.accounts.scopes import SCOPES
-from campaigns.api import statuses
 from campaigns.api.document import SECURITY_SCHEMES, build_document
 from campaigns.api.reference import list_subjects
+from campaigns.outbox import statuses
 
 _HEADERS = {"Cache-Control": "public, max-age=3600", "X-Robots-Tag": "noindex"}
 # Nothing inline, nothing from elsewhere; reading needs no script, copying a command is one of ours.

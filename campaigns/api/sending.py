@@ -12,13 +12,13 @@ from django.utils import timezone
 from ninja import Router
 
 from campaigns.accounts.keys import Credential
-from campaigns.api import form_sending, schemas, statuses
+from campaigns.api import form_sending, schemas
 from campaigns.api.allow import SEND
 from campaigns.api.composing import Composed, Composer, Malformed, check_time
 from campaigns.api.envelopes import encode
 from campaigns.api.forms import read_form
 from campaigns.models import Door
-from campaigns.outbox import repeats
+from campaigns.outbox import repeats, statuses
 from campaigns.outbox.requests import Accepted, Batch, check_batch
 from campaigns.outbox.together import accept_requests
 

@@ -27,20 +27,19 @@ def change_sending(
     Raises AddressError, CampaignError `domain.return-path-other`, `domain.return-path-ascii`,
     `domain.return-path-long` or `domain.rate-invalid`.
     """
-    checked = _check_return_path(domain, return_path) if return_path.strip() else ""
+    checked = _read_return_path(domain, return_path)
     if max_per_second is not None and not (max_per_second > 0 and math.isfinite(max_per_second)):
         raise CampaignError(
             "domain.rate-invalid", "A rate is more than 0 messages per second.", action="Leave it empty for no limit."
         )
-    _forget(domain, expected.SPF, expected.RETURN_MX, changed=domain.return_path != checked)
-    domain.return_path = checked
+    _move_return_path(domain, checked)
     domain.max_per_second, domain.warmup_started_on = max_per_second, warmup_started_on
     domain.save(update_fields=["return_path", "max_per_second", "warmup_started_on"])
 
 
 def change_return_path(domain: Domain, *, address: str) -> None:
     """Where bounces go from now on; empty means the From address. Raises what change_sending raises for it."""
-    domain.return_path = _check_return_path(domain, address) if address.strip() else ""
+    _move_return_path(domain, _read_return_path(domain, address))
     domain.save(update_fields=["return_path"])
 
 
@@ -53,6 +52,15 @@ def change_tracking(
     for name, value in changes.items():
         setattr(domain, name, value)
     domain.save(update_fields=[*changes])
+
+
+def _read_return_path(domain: Domain, text: str) -> str:
+    return _check_return_path(domain, text) if text.strip() else ""
+
+
+def _move_return_path(domain: Domain, checked: str) -> None:
+    _forget(domain, expected.SPF, expected.RETURN_MX, changed=domain.return_path != checked)
+    domain.return_path = checked
 
 
 def _check_return_path(domain: Domain, text: str) -> str:

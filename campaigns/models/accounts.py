@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 class BaaStatus(models.TextChoices):
@@ -68,12 +69,26 @@ class Account(Public, Stamped):
     stop_at_complaint_percent = models.FloatField(
         default=0.3, help_text="A campaign pauses itself when more of its readers than this call it spam."
     )
+    soft_bounces_to_stop = models.PositiveSmallIntegerField(
+        default=5, help_text="After so many mails in a row came back from an address, it gets no more. 0: never."
+    )
+    soft_bounce_days = models.PositiveSmallIntegerField(
+        default=15, help_text="The first and the last of them are at least so many days apart."
+    )
 
     # What readers see on our pages.
     language = models.CharField(max_length=2, choices=Language, default=Language.ENGLISH)
     brand_color = models.CharField("colour", max_length=7, blank=True, default="", validators=[validate_color])
     logo = models.BinaryField(null=True, editable=False)
     logo_type = models.CharField(max_length=20, blank=True, default="", editable=False)
+    # The most that any mail of the account does; domain, campaign, list and reader can only lower it (LA-04).
+    tracking = models.PositiveSmallIntegerField(
+        "opens and clicks", choices=TrackingLevel, default=TrackingLevel.AGGREGATE
+    )
+    tracking_transactional = models.PositiveSmallIntegerField(
+        "opens and clicks of transactional mail", choices=TrackingLevel, default=TrackingLevel.OFF
+    )
+    tracking_needs_consent = models.BooleanField("only people who agreed", default=True)
 
     class Meta:
         ordering = ["name"]

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 class Contact(Public, Stamped):
@@ -40,6 +41,7 @@ class ContactList(Public, Stamped):
         "on the preference page", default=False, help_text="Readers can join and leave it by themselves."
     )
     public_description = models.CharField("what readers are told about it", max_length=200, blank=True)
+    tracking = models.PositiveSmallIntegerField("opens and clicks", choices=TrackingLevel, null=True, blank=True)
 
     class Meta:
         ordering = ["name"]

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 def new_ownership_token() -> str:
@@ -35,6 +36,7 @@ class Domain(Public, Stamped):
         help_text="Where bounces go, such as bounces@mail.example.org. Empty: to the From address.",
     )
     # What the mail of this domain may be followed by; a request can ask for less, never for more.
+    tracking = models.PositiveSmallIntegerField("opens and clicks", choices=TrackingLevel, null=True, blank=True)
     track_opens = models.BooleanField(default=True)
     track_clicks = models.BooleanField(default=True)
     track_unsubscribes = models.BooleanField(default=True)

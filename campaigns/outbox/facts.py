@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from campaigns.models import Door, Submission
+from campaigns.outbox.tracker import is_allowed
 from compliance.facts import AttachmentFacts, SendFacts
 
 FEATURES = {
@@ -39,6 +40,7 @@ def submission_facts(
         message_bytes=None,
         attachments=attachments,
         recipient_block=None,
+        tracks=is_allowed(submission),
     )
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from campaigns.models import LETTER_DOORS, Campaign, CampaignState, Message, MessageState, Submission, SubmissionState
-from campaigns.outbox import control, states
+from campaigns.outbox import control, counts, states
 
 
 def finish_submissions(*, now: datetime, only: Collection[int] | None = None) -> int:
@@ -31,6 +31,7 @@ def finish_submissions(*, now: datetime, only: Collection[int] | None = None) ->
             state=SubmissionState.DONE, finished_at=now
         )
         Campaign.objects.filter(submissions__in=ids, state=CampaignState.SENDING).update(state=CampaignState.SENT)
+    counts.recount(ids)
     return done
 
 

@@ -12,6 +12,7 @@ from campaigns.models import LETTER_DOORS, Submission
 from campaigns.outbox import render, render_content
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.letters import LetterPen
+from campaigns.outbox.tracker import Tracker
 from compliance.facts import AttachmentFacts
 
 
@@ -24,6 +25,8 @@ class Pen(Protocol):
     def has_postal_address(self) -> bool: ...
     @property
     def attachments(self) -> tuple[AttachmentFacts, ...]: ...
+    @property
+    def tracker(self) -> Tracker | None: ...
     def write(self, message: Claimed) -> tuple[OutgoingEmail, int]: ...
 
 
@@ -37,6 +40,7 @@ class VersionPen:
         self._letterhead = render.make_letterhead(submission)
         self.has_unsubscribe_link = self._letterhead.compiled.has_unsubscribe_link
         self.has_postal_address = self._letterhead.compiled.has_postal_address
+        self.tracker = self._letterhead.tracker
         self._make: Callable[[render.Letterhead, Claimed], tuple[OutgoingEmail, int]] = (
             render_content.make_content if takes_content else _make_wire
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from django.db import DatabaseError
@@ -50,12 +50,13 @@ class Preparer:
         """Raises CampaignError when no mail of the submission can be made at all."""
         self._submission = submission
         self._pen = open_pen(submission, takes_content=takes_content)
-        self._facts = facts.submission_facts(
+        known = facts.submission_facts(
             submission,
             has_unsubscribe_link=self._pen.has_unsubscribe_link,
             has_postal_address=self._pen.has_postal_address,
             attachments=self._pen.attachments,
         )
+        self._facts = replace(known, tracks=self._pen.tracker is not None)
         self._judgements: dict[tuple[str, int], _Judgement] = {}
 
     def refusal(self) -> str:
@@ -69,7 +70,12 @@ class Preparer:
         return self._submission
 
     def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]:
-        """Who opted out since planning, by message: asked once a batch, right before hand-over (UN-11)."""
+        """Who opted out since planning, by message: asked once a batch, right before hand-over (UN-11).
+
+        What they chose about opens and clicks is looked up at the same moment.
+        """
+        if self._pen.tracker is not None:
+            self._pen.tracker.look_up([message.address_key for message in messages])
         found = suppression.blocked(
             self._submission.account_id,
             keys=[message.address_key for message in messages],

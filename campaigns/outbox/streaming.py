@@ -31,6 +31,7 @@ class StreamWork:
 
     def __init__(self, transport: Transport, *, linger: timedelta = LINGER) -> None:
         self.transport, self._linger = transport, linger
+        self.counted: int | None = None  # a request has a thousand messages at most
         self._shelf = _Shelf()
         self._intake: StreamIntake | None = None
 

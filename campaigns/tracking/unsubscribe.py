@@ -12,6 +12,7 @@ from campaigns import tokens
 from campaigns.audiences import consent
 from campaigns.errors import NotFound
 from campaigns.models import Account, ContactList, Event, EventKind, Message, Submission, Suppression, SuppressionScope
+from campaigns.webhooks import bell
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +94,4 @@ def _record_event(claim: _Claim, *, now: datetime) -> None:
     )
     if message and not message.events.filter(kind=EventKind.UNSUBSCRIBED).exists():
         Event.objects.create(message=message, kind=EventKind.UNSUBSCRIBED, at=now)
+        bell.note_news(claim.account.pk)

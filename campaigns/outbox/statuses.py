@@ -174,6 +174,11 @@ def judge(state: str, code: str) -> tuple[Status, Fault]:
             return ACCEPTED, _bounce(code) if code.startswith("smtp.") else NO_ERROR
 
 
+def judge_on_the_way(code: str) -> tuple[Status, Fault]:
+    """The status and error of a message that was handed over, or put off by this code, and whose outcome is not known."""
+    return WAITING, _bounce(code) if code.startswith("smtp.") else NO_ERROR
+
+
 def _refusal(code: str) -> tuple[Status, Fault]:
     for beginning, status, fault in _FAULTS:
         if code.startswith(beginning):
