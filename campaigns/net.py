@@ -13,6 +13,7 @@ import io
 import ipaddress
 import json
 import math
+import re
 import socket
 import ssl
 import time
@@ -386,3 +387,42 @@ def check_base_url(text: str) -> str:
         "This is not an address we can use.",
         action="Write it as the provider shows it, such as https://abc123.api.example.com.",
     )
+
+
+# Names that lead nowhere but into somebody's own network (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
+_PRIVATE_ENDS = frozenset(["arpa", "internal", "invalid", "lan", "local", "localdomain", "localhost", "test"])
+_PORTS = {"https": 443, "http": 80}
+
+
+def check_public_url(text: str) -> str:
+    """An address in a request where its sender wants to be called; raises CampaignError `net.address-refused`.
+
+    https on its usual port, of a public host, with a path and a query; http, other ports and any host where private
+    addresses are allowed. Nothing is looked up: where a name leads is judged each time we connect (evil input 26).
+    """
+    url = text.strip()
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    plain = url.isascii() and url.isprintable() and not any(mark in url for mark in ' \\#"<>')
+    schemes = {"https", "http"} if settings.NET_ALLOW_PRIVATE else {"https"}
+    usual = port is None or port == _PORTS.get(parts.scheme) or (settings.NET_ALLOW_PRIVATE and port > 0)
+    if plain and usual and parts.scheme in schemes and "@" not in parts.netloc and _is_public(parts.hostname or ""):
+        return url
+    raise CampaignError(
+        "net.address-refused", "must be an https address of a public host", action="Name a server others can reach."
+    )
+
+
+def _is_public(host: str) -> bool:
+    """As far as its looks go."""
+    try:
+        return is_allowed(str(ipaddress.ip_address(host)))
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+    # Numbers that only some readers take for an address: 127.1, 2130706433, 0x7f000001 (WHATWG URL, "ends in a number").
+    if not all(labels) or re.fullmatch(r"\d+|0x[0-9a-f]*", labels[-1]):
+        return False
+    return bool(settings.NET_ALLOW_PRIVATE) or (len(labels) > 1 and labels[-1] not in _PRIVATE_ENDS)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
+import time_machine
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
+from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from campaigns.api import validation
 from campaigns.api.document import build_document
-from tests.api import Program
+from campaigns.numbers import number_of
+from campaigns.outbox import pools
+from tests.api_resources import PatientProgram
+from tests.dns_server import DnsServer
+from tests.factories import make_version
 
 pytestmark = pytest.mark.django_db
 
@@ -56,20 +64,47 @@ def document_to_fuzz() -> dict[str, Any]:
 
 
 config = schemathesis.Config.from_dict(
-    {"phases": {"coverage": {"enabled": "COVERAGE" in os.environ}, "examples": {"enabled": False}}}
+    {"phases": {"coverage": {"enabled": bool(os.environ.get("COVERAGE"))}, "examples": {"enabled": False}}}
 )
 schema = schemathesis.openapi.from_dict(document_to_fuzz(), config=config)
 schema.app = get_wsgi_application()
 
 
+class Known:
+    """A program, and one of each thing that addresses of the API name, so that not every request ends in a 404."""
+
+    def __init__(self, clock: time_machine.Traveller) -> None:
+        self.program = PatientProgram(clock)
+        account, domain = self.program.account, self.program.domain
+        way = account.transports.get()
+        pool = pools.create_pool(account, name="Pool")
+        pools.add_member(pool, way=way)
+        pools.assign_pool(domain, pool=pool, priority=0)
+        template = make_version(account).template
+        self.ids: dict[str, Any] = {
+            "domainName": domain.name, "domainId": number_of(domain.public_id), "poolId": pool.public_id.hex,
+            "ipId": way.public_id.hex, "templateId": number_of(template.public_id), "attachmentId": "0" * 32,
+        }  # fmt: skip
+
+    def ask(self, case: Any) -> Any:
+        """The response to a request of every second kind to known things, of the others to whatever was made up."""
+        self.program.wait()
+        for name in case.path_parameters or {}:
+            if zlib.crc32(repr((case.body, case.path_parameters)).encode()) % 4:
+                case.path_parameters[name] = self.ids[name]
+        return case.call(headers={"Authorization": f"App {self.program.secret}"})
+
+
 @pytest.fixture
-def program() -> Iterator[Program]:
+def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[Known]:
     # A request of a real server begins and ends with looking after the connection, which is in the middle of the test's
     # transaction here.
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
-    yield Program()
+    with DnsServer() as dns, time_machine.travel(timezone.now(), tick=False) as clock:
+        monkeypatch.setattr(validation, "make_resolver", lambda: dns.resolver)
+        yield Known(clock)
     for signal in signals:
         signal.connect(close_old_connections)
 
@@ -81,7 +116,6 @@ def program() -> Iterator[Program]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@pytest.mark.timeout(3000)
-def test_no_request_gets_an_answer_that_is_not_documented(case: Any, program: Program) -> None:
-    response = case.call(headers={"Authorization": f"App {program.secret}"})
-    case.validate_response(response, checks=CHECKS)
+@pytest.mark.timeout(60 + 10 * EXAMPLES)
+def test_no_request_gets_an_answer_that_is_not_documented(case: Any, known: Known) -> None:
+    case.validate_response(known.ask(case), checks=CHECKS)

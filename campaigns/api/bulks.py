@@ -13,7 +13,7 @@ from campaigns.accounts.keys import Credential
 from campaigns.api import schemas
 from campaigns.api.allow import Allow
 from campaigns.api.composing import check_time
-from campaigns.api.schemas import Moment, Wire
+from campaigns.api.schemas import Given, Moment, Wire
 from campaigns.api.wire import write_time
 from campaigns.outbox.bulks import BulkStatus, change_bulk, find_bulk, reschedule_bulk
 
@@ -25,15 +25,15 @@ BulkId = Annotated[str, Field(min_length=1, max_length=100)]
 Status = Literal["PENDING", "PAUSED", "PROCESSING", "CANCELED", "FINISHED", "FAILED"]
 
 
-class BulkFilter(Wire):
+class BulkFilter(Given):
     bulk_id: BulkId
 
 
-class Reschedule(Wire):
+class Reschedule(Given):
     send_at: Moment
 
 
-class StatusChange(Wire):
+class StatusChange(Given):
     status: Status
 
 

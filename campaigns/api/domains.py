@@ -11,7 +11,7 @@ from pydantic import Field
 
 from campaigns.accounts.tenancy import access_domain_by_name
 from campaigns.api.allow import Allow, account_of
-from campaigns.api.schemas import OLDER, Name255, Wire
+from campaigns.api.schemas import OLDER, Given, Name255, Wire
 from campaigns.api.shapes import Page, Paging, as_violations, tell_page
 from campaigns.api.wire import number_of, write_time
 from campaigns.domains import upkeep
@@ -30,7 +30,7 @@ _RETURN_PATH = dict.fromkeys(
 )
 
 
-class NewDomain(Wire):
+class NewDomain(Given):
     """`targetedDailyTraffic` and `dkimKeyLength` are taken and change nothing: keys always have 2048 bits."""
 
     domain_name: Annotated[str, Field(min_length=1, max_length=100, examples=["news.example.org"])]
@@ -50,7 +50,7 @@ class TrackingChange(Wire):
     unsubscribe: bool | None = None
 
 
-class ReturnPathChange(Wire):
+class ReturnPathChange(Given):
     """A mailbox at the domain, or above, below or beside it; empty for none."""
 
     return_path_address: Annotated[str, Field(max_length=254)]

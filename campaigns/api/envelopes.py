@@ -16,7 +16,9 @@ from django.http import HttpRequest, HttpResponse
 
 DOCUMENTATION = [{"name": "API documentation", "url": "/docs"}]
 # Everything else has the newer one.
-_OLDER = re.compile(r"/email/(?:3/send|4/mime|1/(?:bulks|reports|logs|domains|content)(?:/.*)?|2/validation)/*$")
+_OLDER = re.compile(
+    r"/email/(?:3/send|4/mime|1/(?:bulks|reports|logs|domains|content)(?:/.*)?|2/validation)/*", re.DOTALL
+)
 _ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 # What XML 1.0 cannot say at all, not even escaped (§2.2).
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -58,7 +60,7 @@ class Violation:
 
 def is_older(path: str) -> bool:
     """Whether the endpoint at this path answers with the older family."""
-    return _OLDER.match(path) is not None
+    return _OLDER.fullmatch(path) is not None
 
 
 def refuse(

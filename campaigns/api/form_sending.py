@@ -14,12 +14,22 @@ from pydantic import Field, ValidationError
 from campaigns.api import schemas
 from campaigns.api.envelopes import Violation
 from campaigns.api.forms import Flag, Form, FormFile, describe_form, fill
-from campaigns.api.schemas import Language, MessageId, Moment, Name255, ObjectText, PixelPosition, Priority, Url, Wire
+from campaigns.api.schemas import (
+    Given,
+    Language,
+    MessageId,
+    Moment,
+    Name255,
+    ObjectText,
+    PixelPosition,
+    Priority,
+    Url,
+)
 from campaigns.api.translate import Refused, list_violations
 from campaigns.filetypes import usual_extension
 
 
-class SendForm(Wire):
+class SendForm(Given):
     """Every part but the files; repeated parts are lists."""
 
     from_: Annotated[str | None, Field(alias="from", max_length=1000)] = None
@@ -71,6 +81,8 @@ _PATHS: tuple[tuple[str, str], ...] = (
     (r"messages\[0\]\.content\.(\w+)", r"\1"),
     (r"messages\[0\]\.content", "text"),
     (r"messages\[0\]\.webhooks\.callbackData", "callbackData"),
+    (r"messages\[0\]\.webhooks\.delivery\.url", "notifyUrl"),
+    (r"options\.tracking\.trackingUrl", "trackingUrl"),
 )
 
 

@@ -25,15 +25,6 @@ from campaigns.outbox.together import accept_requests
 router = Router(tags=["Sending"])
 
 MOST_DAYS, MOST_DAYS_BY_FORM = 5, 30
-_IDEMPOTENCY = "Idempotency-Key"
-_KEY_PARAMETER: dict[str, Any] = {
-    "in": "header",
-    "name": _IDEMPOTENCY,
-    "required": False,
-    "schema": {"type": "string", "maxLength": 200},
-    "description": "Any text of yours that is new for each request. Repeated within 48 hours with the same body, the answer "
-    "is the first one and nothing is sent twice; with another body it is a 409.",
-}
 
 
 @router.post(
@@ -43,7 +34,7 @@ _KEY_PARAMETER: dict[str, Any] = {
     summary="Send email",
     response={200: schemas.EmailResponse, **schemas.NEWER, 503: schemas.ApiError},
     by_alias=True,
-    openapi_extra={"parameters": [_KEY_PARAMETER]},
+    openapi_extra={"parameters": [schemas.IDEMPOTENCY_PARAMETER]},
 )
 def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse:
     """Up to 1,000 recipients over all messages. The 200 comes when every mail is stored for good."""
@@ -64,7 +55,7 @@ def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse
     summary="Send email by a form",
     response={200: schemas.SendResponse, **schemas.OLDER, 503: schemas.ApiException},
     by_alias=True,
-    openapi_extra={**form_sending.DESCRIPTION, "parameters": [_KEY_PARAMETER]},
+    openapi_extra={**form_sending.DESCRIPTION, "parameters": [schemas.IDEMPOTENCY_PARAMETER]},
 )
 def send_email_by_form(request: HttpRequest) -> HttpResponse:
     """The operation before `send_email`: multipart/form-data, part names in any case."""
@@ -97,7 +88,7 @@ def _send(
     status: statuses.Status,
 ) -> HttpResponse:
     credential: Credential = request.auth  # type: ignore[attr-defined]
-    given = request.headers.get(_IDEMPOTENCY, "")[:200]
+    given = request.headers.get(schemas.IDEMPOTENCY, "")[:200]
     keys = [*([f"header:{given}"] if given else []), *_keys(body, bulk_id)]
     is_many = len(composed.requests) > 1 or send_at > now or sum(len(r.groups[0].to) for r in composed.requests) > 1
     shown = bulk_id or (uuid4().hex if is_many else "")

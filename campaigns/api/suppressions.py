@@ -14,7 +14,7 @@ from campaigns.accounts.tenancy import access_domain_by_name
 from campaigns.addresses import Address
 from campaigns.api.allow import Allow, account_of
 from campaigns.api.envelopes import Violation
-from campaigns.api.schemas import NEWER, Moment, Wire
+from campaigns.api.schemas import NEWER, Given, Moment, Wire
 from campaigns.api.shapes import Line, Page, PlainPaging
 from campaigns.api.translate import Refused
 from campaigns.api.wire import write_time
@@ -46,7 +46,7 @@ class PageOfDomains(Wire):
     size: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-class Added(Wire):
+class Added(Given):
     domain_name: Annotated[str, Field(min_length=1, max_length=255)]
     email_address: Annotated[list[Annotated[str, Field(max_length=320)]], Field(min_length=1, max_length=1000)]
     type: Literal["BOUNCE", "COMPLAINT"]
