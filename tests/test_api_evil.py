@@ -93,7 +93,7 @@ def test_a_template_that_is_a_bomb_fails_alone_and_the_worker_lives(program: Pro
 
 def test_odd_values_print_as_people_write_them_and_defaults_work(program: Program) -> None:
     """Evil input 15."""
-    values = {"number": 12.5, "yes": True, "nothing": None, "list": [], "gap": ""}
+    values: dict[str, Any] = {"number": 12.5, "yes": True, "nothing": None, "list": [], "gap": ""}
     content = {
         "text": '{{number}} {{ nothing | default: "friend" }} {{ gap|default:"friend" }} {{ list | size }}',
         "templateLanguageVersion": "2",
