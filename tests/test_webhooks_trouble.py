@@ -342,9 +342,10 @@ def test_calls_are_counted_by_host_and_port(settings: Settings) -> None:
     assert host_of("http://localhost:8080/") == "localhost:8080"
 
 
-def test_an_address_in_a_request_that_cannot_be_called_is_never_called(program: Program, receiver: Receiver) -> None:
-    send(program, webhooks={"delivery": {"url": "http://169.254.169.254/latest"}})
-    tell_all()
+def test_an_address_in_a_request_that_cannot_be_called_is_refused(program: Program, receiver: Receiver) -> None:
+    """Evil input 26."""
+    message = program.message(webhooks={"delivery": {"url": "http://169.254.169.254/latest"}})
+    assert program.post("/email/4/messages", {"messages": [message]}).status_code == 400
     assert WebhookEndpoint.objects.count() == 0
 
 
