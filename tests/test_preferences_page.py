@@ -80,12 +80,15 @@ class Reader:
 
     def confirmed(self) -> str:
         """The path in the newest mail to this person."""
-        for pk in self.account.transports.values_list("pk", flat=True):
-            dispatch_stream(pk, linger=timedelta(0))
-        raw = zlib.decompress(SandboxMail.objects.order_by("-pk")[0].raw).decode()
-        found = re.search(r"/me/[\w=\-]+", raw.replace("=\r\n", ""))
+        found = re.search(r"/me/[\w=\-]+", self.newest_mail().replace("=\r\n", ""))
         assert found is not None
         return found[0]
+
+    def newest_mail(self) -> str:
+        """The newest mail that left, as its bytes say."""
+        for pk in self.account.transports.values_list("pk", flat=True):
+            dispatch_stream(pk, linger=timedelta(0))
+        return zlib.decompress(SandboxMail.objects.order_by("-pk")[0].raw).decode()
 
 
 @pytest.fixture
@@ -176,6 +179,11 @@ def test_a_copy_of_the_data_comes_after_a_link_in_a_mail_to_the_person(reader: R
     assert data["contact"]["fields"] == {"first_name": "Ann"}
     assert [row["list"] for row in data["subscriptions"]] == ["News"]
     assert data["mails"][-1]["events"][0]["what"] == "sent"
+
+
+def test_lh_05_a_notice_says_that_a_machine_wrote_it(reader: Reader) -> None:
+    reader.post(do="export")
+    assert "\r\nAuto-Submitted: auto-generated\r\n" in reader.newest_mail()
 
 
 def test_who_presses_again_and_again_gets_one_mail(reader: Reader) -> None:
