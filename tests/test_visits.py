@@ -84,6 +84,7 @@ def change_letter(text: str, at: int) -> str:
 
 
 def test_evil_28_a_link_that_is_not_ours_is_a_plain_404(sent: TrackedSend) -> None:
+    """LW-01."""
     good = sent.links()[3]
     token, number, seal = good.removeprefix("/c/").split(".")
     foreign = tokens.visit_token(tokens.VisitClaim(sent.submission.pk + 1000))
