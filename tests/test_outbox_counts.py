@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from campaigns.models import CampaignState, EventKind, Message, MessageState, StateCount, Submission
-from campaigns.outbox import counts, states
+from campaigns.outbox import counts, rates, states
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.overview import overview_campaigns
 from campaigns.outbox.reports import campaign_report, live_report
@@ -119,3 +119,16 @@ def test_figures_that_read_every_mail_are_made_in_the_background_and_kept(
 
 def test_a_breakdown_of_a_submission_that_is_gone_breaks_nothing() -> None:
     breakdown.make_breakdown(987_654, now=timezone.now())
+
+
+def test_readers_of_a_domain_are_the_same_by_the_counts_and_by_the_ledger(
+    submission: Submission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MP-05: the share of complaints is looked at on each page, and while a campaign is running."""
+    monkeypatch.setattr(rates, "ENOUGH_READERS", 1)
+    dispatch_slice(submission.pk)
+    told = Message.objects.filter(submission=submission, state=MessageState.SENT)[0]
+    record_reports([Report(told.public_id, EventKind.COMPLAINED)], transport=submission.transport, now=timezone.now())
+    quick = rates.complaint_share(submission, percent=0.1, now=timezone.now())
+    monkeypatch.setattr(counts, "LARGE", 1_000)
+    assert quick == rates.complaint_share(submission, percent=0.1, now=timezone.now()) == rates.Share(1, 7)
