@@ -8,9 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+<<<<<<< HEAD
 from campaigns.models import Door, Event, EventKind, Message, MessageState, Submission, SubmissionState, WebhookKind
 from campaigns.outbox import control
 from campaigns.webhooks import notices
+=======
+from campaigns.models import Door, Event, EventKind, Message, MessageState, Submission, SubmissionState
+from campaigns.outbox import control, counts
+>>>>>>> tracking
 
 # Fewer say nothing: the first addresses of a list are often its oldest.
 ENOUGH_SETTLED = 100
@@ -88,11 +93,26 @@ def complaint_share(submission: Submission, *, percent: float, now: datetime) ->
     complained = complaints.values("message").distinct().count()
     if not complained or complained * 100 < percent * ENOUGH_READERS:
         return Share()
-    readers = Message.objects.filter(state__in=_ARRIVED, **mails).count()
+    readers = _count_readers(submission.sender.domain_id, since=since)
     return Share(complained, readers) if readers >= ENOUGH_READERS else Share()
 
 
+<<<<<<< HEAD
 def _too_many_bounces(submission: Submission, *, now: datetime) -> str:
+=======
+def _count_readers(domain_id: int, *, since: datetime) -> int:
+    """To how many people mail of the domain was sent since then; whole large submissions by the counts kept of them."""
+    of_domain = Submission.objects.filter(sender__domain=domain_id)
+    whole = list(of_domain.filter(planned__gte=counts.LARGE, send_at__gt=since).values_list("pk", flat=True))
+    known = counts.read_counts(whole).values()
+    rest = Message.objects.filter(
+        state__in=_ARRIVED, sent_at__gt=since, submission__in=of_domain.exclude(pk__in=whole).values("pk")
+    )
+    return rest.count() + sum(found.get(state, 0) for found in known for state in _ARRIVED)
+
+
+def _too_many_bounces(submission: Submission) -> str:
+>>>>>>> tracking
     limit = submission.account.stop_at_bounce_percent
     share = bounce_share(submission, percent=limit * WARN_AT_SHARE_OF_LIMIT)
     if share.percent > limit * WARN_AT_SHARE_OF_LIMIT:
