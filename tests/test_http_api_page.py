@@ -12,7 +12,9 @@ PAGE = (Path(__file__).resolve().parent.parent / "docs" / "http-api.md").read_te
 
 def rows(columns: int) -> set[tuple[str, ...]]:
     """The rows of the page's table that begins with a number and has so many columns."""
-    found = [tuple(cell.strip(" `") for cell in line.strip("|").split("|")) for line in re.findall(r"^\| \d+ .*", PAGE, re.M)]
+    found = [
+        tuple(cell.strip(" `") for cell in line.strip("|").split("|")) for line in re.findall(r"^\| \d+ .*", PAGE, re.M)
+    ]
     return {row for row in found if len(row) == columns}
 
 

@@ -8,14 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-<<<<<<< HEAD
 from campaigns.models import Door, Event, EventKind, Message, MessageState, Submission, SubmissionState, WebhookKind
-from campaigns.outbox import control
-from campaigns.webhooks import notices
-=======
-from campaigns.models import Door, Event, EventKind, Message, MessageState, Submission, SubmissionState
 from campaigns.outbox import control, counts
->>>>>>> tracking
+from campaigns.webhooks import notices
 
 # Fewer say nothing: the first addresses of a list are often its oldest.
 ENOUGH_SETTLED = 100
@@ -97,9 +92,6 @@ def complaint_share(submission: Submission, *, percent: float, now: datetime) ->
     return Share(complained, readers) if readers >= ENOUGH_READERS else Share()
 
 
-<<<<<<< HEAD
-def _too_many_bounces(submission: Submission, *, now: datetime) -> str:
-=======
 def _count_readers(domain_id: int, *, since: datetime) -> int:
     """To how many people mail of the domain was sent since then; whole large submissions by the counts kept of them."""
     of_domain = Submission.objects.filter(sender__domain=domain_id)
@@ -111,8 +103,7 @@ def _count_readers(domain_id: int, *, since: datetime) -> int:
     return rest.count() + sum(found.get(state, 0) for found in known for state in _ARRIVED)
 
 
-def _too_many_bounces(submission: Submission) -> str:
->>>>>>> tracking
+def _too_many_bounces(submission: Submission, *, now: datetime) -> str:
     limit = submission.account.stop_at_bounce_percent
     share = bounce_share(submission, percent=limit * WARN_AT_SHARE_OF_LIMIT)
     if share.percent > limit * WARN_AT_SHARE_OF_LIMIT:
