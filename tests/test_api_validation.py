@@ -244,7 +244,7 @@ def test_a_fault_of_a_request_is_told_by_its_path(program: PatientProgram, body:
 
 
 def test_texts_that_are_no_addresses_do_no_harm(program: PatientProgram, start: Any) -> None:
-    texts = ["\0", "\u202e", "a@b@c", "'; DROP TABLE", "@", "x" * 320]
+    texts = ["\x01", "\u202e", "a@b@c", "'; DROP TABLE", "@", "x" * 320]
     assert start(*texts).status_code == 202
     assert len(program.get(MANY, validSyntax="false").json()["results"]) == len(texts)
     assert start("\ud800").status_code == 400

@@ -15,9 +15,9 @@ from campaigns.models import Submission
 _COLUMNS = """
     public_id, created_at, account_id, door, lane, purpose, state, content_id, payload_sealed, webhook_sealed, domain_id,
     from_address, bulk_id, campaign_reference, entity_id, application_id, transport_id, options, send_at, valid_until,
-    planned, cursor, waits_because
+    planned, reports_to, events_to, report_level, cursor, waits_because
 """
-_ROW = f"({', '.join(['%s'] * 21)}, 0, '')"
+_ROW = f"({', '.join(['%s'] * 24)}, 0, '')"
 # Numbers come back with the ids they belong to: no database promises their order.
 _INSERT = "INSERT INTO campaigns_submission ({columns}) VALUES {rows} RETURNING id, public_id"
 
@@ -60,4 +60,7 @@ def _values(entry: Submission, now: Any) -> tuple[Any, ...]:
         adapt(entry.send_at),
         adapt(entry.valid_until),
         entry.planned,
+        entry.reports_to,
+        entry.events_to,
+        entry.report_level,
     )
