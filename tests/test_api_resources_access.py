@@ -25,7 +25,7 @@ SCOPES = {"Content": "email:message:send", "Templates": "email:templates:manage"
 def operations() -> list[tuple[str, str, str]]:
     """(method, path with ids filled in, tag) of every operation on a resource."""
     found = []
-    for path, some in api.get_openapi_schema(path_prefix="").get("paths", {}).items():
+    for path, some in api.get_openapi_schema(path_prefix="/email/").get("paths", {}).items():
         filled = re.sub(r"{(\w+)}", lambda match: EXAMPLES.get(match[1], "0" * 32), path)
         found += [(method.upper(), filled, row["tags"][0]) for method, row in some.items() if row["tags"][0] in TAGS]
     return found
