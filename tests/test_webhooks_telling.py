@@ -220,7 +220,7 @@ def test_a_bounce_at_hand_over_is_no_late_one(program: Program, receiver: Receiv
     assert report["error"]["permanent"] is True
 
 
-@pytest.mark.parametrize("words", ["plain", "<b>&amp;", "\x00\x08 bell \x0b", "ž 🌱", "]]>"])
+@pytest.mark.parametrize("words", ["plain", "<b>&amp;", "\x08 bell \x0b", "ž 🌱", "]]>"])
 def test_reports_come_as_xml_when_asked_for(program: Program, receiver: Receiver, words: str) -> None:
     send(program, url=receiver.url, contentType="application/xml", callbackData=words)
     tell_all()
@@ -232,7 +232,7 @@ def test_reports_come_as_xml_when_asked_for(program: Program, receiver: Receiver
     assert root.findtext("results/result/to") == "ann@example.com"
     assert root.findtext("results/result/smsCount") == "1"
     assert (root.findtext("results/result/callbackData") or "").strip() == words.translate(
-        dict.fromkeys(b"\0\x08\x0b")
+        dict.fromkeys(b"\x08\x0b")
     ).strip()
 
 
