@@ -49,12 +49,15 @@ PRIVATE: tuple[_Network, ...] = tuple(map(ipaddress.ip_network, _PRIVATE))
 NEVER: tuple[_Network, ...] = tuple(map(ipaddress.ip_network, _NEVER))
 
 
-def is_allowed(address: str) -> bool:
-    """Whether we may connect to this IP address (IANA special-purpose registries, RFC 6890)."""
+def is_allowed(address: str, *, is_ours: bool = False) -> bool:
+    """Whether we may connect to this IP address (IANA special-purpose registries, RFC 6890).
+
+    `is_ours`: it comes from the installation's own settings, so it may lie in a private network.
+    """
     # A link-local address may carry a zone, which no network knows.
     ip = ipaddress.ip_address(address.partition("%")[0])
     if any(ip in network for network in PRIVATE):
-        return bool(settings.NET_ALLOW_PRIVATE)
+        return is_ours or bool(settings.NET_ALLOW_PRIVATE)
     return not any(ip in network for network in NEVER)
 
 
@@ -104,6 +107,10 @@ def read_retry_after(text: str) -> float | None:
 class _Guarded(HTTPConnection):
     """Connects to an address that was judged; Host, SNI and the certificate stay those of the name."""
 
+    @staticmethod
+    def may_reach(address: str) -> bool:
+        return is_allowed(address)
+
     def _new_conn(self) -> socket.socket:
         trouble: OSError | None = None
         for address in self._judged_addresses():
@@ -125,7 +132,7 @@ class _Guarded(HTTPConnection):
         except (socket.gaierror, UnicodeError) as error:
             raise NameResolutionError(self.host, self, socket.gaierror()) from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        allowed = [address for address in addresses if is_allowed(address)]
+        allowed = [address for address in addresses if self.may_reach(address)]
         if not allowed:
             raise NewConnectionError(self, "refused") from _AddressRefused()
         return allowed
@@ -148,6 +155,28 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _GuardedTls
 
 
+class _OurPlain(_Guarded):
+    """Plain HTTP to a service beside us: what is asked there must not travel in the clear."""
+
+    @staticmethod
+    def may_reach(address: str) -> bool:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+class _OurTls(_GuardedTls):
+    @staticmethod
+    def may_reach(address: str) -> bool:
+        return is_allowed(address, is_ours=True)
+
+
+class _OurPool(HTTPConnectionPool):
+    ConnectionCls = _OurPlain
+
+
+class _OurTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _OurTls
+
+
 class _Capped:
     """The raw answer, which ends in AnswerTooLarge when it does not end by itself."""
 
@@ -167,10 +196,11 @@ class _Capped:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, *, max_bytes: int, connections: int) -> None:
+    def __init__(self, *, max_bytes: int, connections: int, is_ours: bool) -> None:
         self._max_bytes = max_bytes
         super().__init__(pool_connections=4, pool_maxsize=connections)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        pools = {"http": _OurPool, "https": _OurTlsPool} if is_ours else {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = pools
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().send(*args, **kwargs)
@@ -179,10 +209,19 @@ class _Adapter(HTTPAdapter):
 
 
 class Session(requests.Session):
-    """A kept connection to others; one thread uses it at a time. `ca_file` replaces the public authorities."""
+    """A kept connection to others; one thread uses it at a time. `ca_file` replaces the public authorities.
+
+    `is_ours` is for addresses in the installation's own settings, never for one a customer typed: they may lie in a
+    private network, and on this machine be plain HTTP.
+    """
 
     def __init__(
-        self, *, silence: float = SILENCE_SECONDS, max_bytes: int = ANSWER_BYTES, ca_file: str | None = None
+        self,
+        *,
+        silence: float = SILENCE_SECONDS,
+        max_bytes: int = ANSWER_BYTES,
+        ca_file: str | None = None,
+        is_ours: bool = False,
     ) -> None:
         super().__init__()
         self._times = (min(CONNECT_SECONDS, silence), silence)
@@ -191,9 +230,9 @@ class Session(requests.Session):
         self.headers["User-Agent"] = "Sealpost"
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.adapters.clear()
-        adapter = _Adapter(max_bytes=max_bytes, connections=1)
+        adapter = _Adapter(max_bytes=max_bytes, connections=1, is_ours=is_ours)
         self.mount("https://", adapter)
-        if settings.NET_ALLOW_PRIVATE:
+        if settings.NET_ALLOW_PRIVATE or is_ours:
             self.mount("http://", adapter)
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
+from compliance.vault.keys import forget_open_keys
 from tests.browser import browser, open_eyes  # noqa: F401 - fixtures for every test
 
 # A property may take long on a busy machine; the time limit of each test is pytest's.
@@ -43,3 +44,9 @@ def fresh_cache() -> Iterator[None]:
     ours = {**settings.CACHES["default"], "KEY_PREFIX": f"test-{uuid4().hex}"}
     with override_settings(CACHES={**settings.CACHES, "default": ours}):
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_open_keys() -> None:
+    """Keys a test before left open belong to rows that are gone."""
+    forget_open_keys()

@@ -12,10 +12,10 @@ from campaigns.audiences import suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
 from campaigns.models import MessageState, Submission
-from campaigns.outbox import facts, render, render_content
+from campaigns.outbox import facts, render, render_content, transports
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.record import Result
-from compliance import gate
+from compliance import gate, vault
 from compliance.facts import SendFacts
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,12 @@ class Preparer:
     """Turns claimed messages of one submission into mails, or into the reason why there is none."""
 
     def __init__(self, submission: Submission, *, takes_content: bool) -> None:
-        """Raises CampaignError when no mail of the submission can be made at all."""
+        """Raises CampaignError when no mail of the submission can be made at all, TransportError when not now."""
         self._submission = submission
-        self._letterhead = render.make_letterhead(submission)
+        try:
+            self._letterhead = render.make_letterhead(submission)
+        except vault.KeysUnavailable:
+            raise transports.keys_unavailable() from None
         self._facts = facts.submission_facts(submission, compiled=self._letterhead.compiled)
         self._make = render_content.make_content if takes_content else _make_wire
         self._judgements: dict[tuple[str, int], _Judgement] = {}
@@ -88,6 +91,9 @@ class Preparer:
     def _write(self, message: Claimed) -> tuple[OutgoingEmail, int]:
         try:
             return self._make(self._letterhead, message)
+        except vault.KeysUnavailable:
+            # Everybody's mail is meant, not this one: it must not be taken for one that cannot be made.
+            raise transports.keys_unavailable() from None
         except (CampaignError, DatabaseError):
             raise
         except Exception as error:

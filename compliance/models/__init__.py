@@ -1,0 +1,6 @@
+"""Tables of proof. They may point at campaigns' tables by name; nothing there points back."""
+
+from compliance.models.decisions import Decision
+from compliance.vault.tables import DataKey
+
+__all__ = ["DataKey", "Decision"]
