@@ -17,3 +17,4 @@ class ComplianceConfig(AppConfig):
     def ready(self) -> None:
         # These ask tables, which are there only now.
         import_module("compliance.vault.checks")
+        import_module("compliance.audit.checks")

@@ -59,6 +59,12 @@ KEY_SERVICE = {
     "session_token": env.text("AWS_SESSION_TOKEN", ""),
 }
 
+# --- Evidence -----------------------------------------------------------------------------------
+# 45 CFR 164.316(b)(2)(i): six years, whichever is later of creation and last effect; longer is yours to choose.
+EVIDENCE_YEARS = env.integer("EVIDENCE_YEARS", 6, low=6, high=100)
+# A copy of every checkpoint of the audit trail: best on a medium that only takes what is appended.
+AUDIT_CHECKPOINT_FILE = env.path("AUDIT_CHECKPOINT_FILE", VAR_DIR / "audit-checkpoints.jsonl")
+
 # --- Application --------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "config.apps.SealpostAdminConfig",

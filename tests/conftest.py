@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
+from compliance.models.guards import guards_lifted
 from compliance.vault.keys import forget_open_keys
 from tests.browser import browser, open_eyes  # noqa: F401 - fixtures for every test
 
@@ -34,6 +36,21 @@ def only_loopback() -> Iterator[None]:
     """A test that reaches for the internet fails at once, on every machine alike."""
     patch = pytest.MonkeyPatch()
     patch.setattr(socket.socket, "connect", _connect_on_loopback)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def tables_of_evidence_can_be_emptied() -> Iterator[None]:
+    """Tests with transactions of their own empty all tables afterwards, which the database refuses for evidence."""
+    empty = BaseDatabaseOperations.execute_sql_flush
+
+    def lift_and_empty(self: BaseDatabaseOperations, sql_list: list[str]) -> None:
+        with guards_lifted(self.connection):
+            empty(self, sql_list)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(BaseDatabaseOperations, "execute_sql_flush", lift_and_empty)
     yield
     patch.undo()
 
