@@ -10,7 +10,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from compliance.audit.record import SYSTEM, Ref, record
+from compliance.audit.writing import SYSTEM, Ref, record
 from compliance.models import AuditCheckpoint, AuditEvent
 
 

@@ -1,7 +1,19 @@
 """Tables of proof. They may point at campaigns' tables by name; nothing there points back."""
 
+from compliance.models.approvals import (
+    Approval,
+    ApprovalPolicy,
+    Attestation,
+    Contribution,
+    MessageProof,
+    Stop,
+    Vote,
+)
 from compliance.models.audit import AuditChain, AuditCheckpoint, AuditEvent
 from compliance.models.decisions import Decision
 from compliance.vault.tables import DataKey
 
-__all__ = ["AuditChain", "AuditCheckpoint", "AuditEvent", "DataKey", "Decision"]
+__all__ = [
+    "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Contribution", "DataKey",
+    "Decision", "MessageProof", "Stop", "Vote",
+]  # fmt: skip

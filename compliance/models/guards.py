@@ -32,6 +32,11 @@ class Guard:
 GUARDS = (
     Guard("compliance_auditevent", "at"),
     Guard("compliance_auditcheckpoint", "at"),
+    Guard("compliance_vote", "at"),
+    Guard("compliance_attestation", "at"),
+    Guard("compliance_contribution", "at"),
+    Guard("compliance_approval", "submitted_at", may_change=True),
+    Guard("compliance_stop", "ordered_at", may_change=True),
 )
 
 
