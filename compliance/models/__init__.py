@@ -11,9 +11,10 @@ from compliance.models.approvals import (
 )
 from compliance.models.audit import AuditChain, AuditCheckpoint, AuditEvent
 from compliance.models.decisions import Decision
+from compliance.models.detectors import DetectorException
 from compliance.vault.tables import DataKey
 
 __all__ = [
     "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Contribution", "DataKey",
-    "Decision", "MessageProof", "Stop", "Vote",
+    "Decision", "DetectorException", "MessageProof", "Stop", "Vote",
 ]  # fmt: skip
