@@ -12,9 +12,10 @@ from compliance.models.approvals import (
 from compliance.models.audit import AuditChain, AuditCheckpoint, AuditEvent
 from compliance.models.decisions import Decision
 from compliance.models.detectors import DetectorException
+from compliance.models.shredding import ShredCertificate
 from compliance.vault.tables import DataKey
 
 __all__ = [
     "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Contribution", "DataKey",
-    "Decision", "DetectorException", "MessageProof", "Stop", "Vote",
+    "Decision", "DetectorException", "MessageProof", "ShredCertificate", "Stop", "Vote",
 ]  # fmt: skip

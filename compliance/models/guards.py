@@ -32,6 +32,7 @@ class Guard:
 GUARDS = (
     Guard("compliance_auditevent", "at"),
     Guard("compliance_auditcheckpoint", "at"),
+    Guard("compliance_shredcertificate", "at"),
     Guard("compliance_vote", "at"),
     Guard("compliance_attestation", "at"),
     Guard("compliance_contribution", "at"),
