@@ -6,12 +6,14 @@ from django.utils import timezone
 
 from campaigns import jobs
 from compliance import shredding
+from compliance.agreements import status
 from compliance.approvals import ending
 from compliance.audit import checkpoints
 
 SCHEDULES = (
     jobs.Every("audit-checkpoints", "compliance.tasks.write_checkpoints", minutes=60),
     jobs.Every("shredding", "compliance.tasks.shred_expired", minutes=60),
+    jobs.Every("agreements", "compliance.tasks.suspend_lapsed", minutes=60),
     jobs.Every("approvals", "compliance.tasks.expire_approvals", minutes=10),
 )
 
@@ -29,3 +31,8 @@ def shred_expired() -> None:
 def expire_approvals() -> None:
     """End approvals and reviews whose time is over. Runs every ten minutes."""
     ending.expire_due(now=timezone.now())
+
+
+def suspend_lapsed() -> None:
+    """Suspend accounts whose agreement has ended. Runs every hour; sending asks by itself."""
+    status.suspend_lapsed(now=timezone.now())

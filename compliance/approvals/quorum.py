@@ -96,6 +96,11 @@ def check_is_person(person: Person, *, roles: Collection[str]) -> None:
             "Your role does not allow this.",
             action="Ask somebody whose role does, or the compliance officer.",
         )
+    check_factor(person)
+
+
+def check_factor(person: Person) -> None:
+    """Raises NotAllowed unless the person has just used their second factor."""
     if person.factor_age is None or not timedelta(0) <= person.factor_age <= FACTOR_FRESH:
         raise NotAllowed(
             "approval.factor-stale",

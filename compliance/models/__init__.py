@@ -1,5 +1,6 @@
 """Tables of proof. They may point at campaigns' tables by name; nothing there points back."""
 
+from compliance.models.agreements import Acknowledgement, Baa, Terms
 from compliance.models.approvals import (
     Approval,
     ApprovalPolicy,
@@ -16,6 +17,6 @@ from compliance.models.shredding import ShredCertificate
 from compliance.vault.tables import DataKey
 
 __all__ = [
-    "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Contribution", "DataKey",
-    "Decision", "DetectorException", "MessageProof", "ShredCertificate", "Stop", "Vote",
+    "Acknowledgement", "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Baa",
+    "Contribution", "DataKey", "Decision", "DetectorException", "MessageProof", "ShredCertificate", "Stop", "Terms", "Vote",
 ]  # fmt: skip
