@@ -340,7 +340,7 @@ def test_a_message_added_while_sending_has_no_proof_and_cannot_borrow_one(scene:
     assert approved_messages(approval, scene.leaves()) == known
     borrowed = MessageProof.objects.first()
     assert borrowed is not None
-    MessageProof.objects.create(message=added, approval=approval, position=9, mac=borrowed.mac)
+    MessageProof.objects.create(message=added, approval=approval, position=9, leaf=borrowed.leaf, mac=borrowed.mac)
     assert approved_messages(approval, scene.leaves()) == known
 
 

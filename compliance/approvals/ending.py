@@ -36,7 +36,7 @@ def void(approval: Approval, *, because: str, actor: Ref, now: datetime) -> bool
 
 def withdraw(approval: Approval, *, by: Person, now: datetime) -> bool:
     """Its author, or anybody who may submit, takes it back to change it; False when it was over. Raises NotAllowed."""
-    if not by.is_active or not by.roles & quorum.SUBMITTING_ROLES:
+    if not by.is_active or by.is_service or not by.roles & quorum.SUBMITTING_ROLES:
         raise quorum.NotAllowed("approval.role-missing", "Your role does not allow this.", action="Ask its author.")
     return void(approval, because="withdrawn", actor=Ref("person", str(by.id)), now=now)
 

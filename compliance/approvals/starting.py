@@ -128,7 +128,7 @@ def _write_proofs(approval: Approval, leaves: Iterable[Leaf]) -> Iterator[bytes]
     numbered = enumerate(leaves)
     while chunk := list(itertools.islice(numbered, _CHUNK)):
         MessageProof.objects.bulk_create(
-            MessageProof(message_id=pk, approval=approval, position=position, mac=_proof(approval, leaf))
+            MessageProof(message_id=pk, approval=approval, position=position, leaf=leaf, mac=_proof(approval, leaf))
             for position, (pk, leaf) in chunk
         )
         yield from (leaf for _, (_, leaf) in chunk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Generator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -104,21 +105,25 @@ def is_signed(vote: Vote) -> bool:
     return True
 
 
-def signed_bytes(vote: Vote, *, stated: str) -> bytes:
+def signed_content(vote: Vote, *, stated: str) -> dict[str, Any]:
     """What a vote's signature covers: person, moment, meaning, the manifest, and what the person attested."""
-    content = {
+    return {
         "v": 1,
         "approval": str(vote.approval.public_id),
         "digest": vote.digest,
         "voter": vote.voter_id,
         "verdict": vote.verdict,
         "reason": vote.reason,
-        "note": vote.note,
+        "note": digest_of(vote.note),
         "factor_age": vote.factor_age,
         "at": write_moment(vote.at),
         "attestations": stated,
     }
-    return b"sealpost vote\0" + canonical_json(content)
+
+
+def signed_bytes(vote: Vote, *, stated: str) -> bytes:
+    """The same, as it is signed."""
+    return b"sealpost vote\0" + canonical_json(signed_content(vote, stated=stated))
 
 
 def _stated_by(vote: Vote) -> dict[str, object]:

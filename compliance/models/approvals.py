@@ -168,7 +168,10 @@ class Contribution(models.Model):
 
 
 class MessageProof(models.Model):
-    """That a message is on the approved list, as it was approved: a code over the approval and the message's leaf."""
+    """That a message is on the approved list, as it was approved: a code over the approval and the message's leaf.
+
+    The leaf stays when the content it was made of is shredded: the list can still be proven.
+    """
 
     # Written from the rows of the messages in one statement; looking each of them up would cost as much as writing.
     message = models.OneToOneField(
@@ -176,6 +179,7 @@ class MessageProof(models.Model):
     )
     approval = models.ForeignKey(Approval, on_delete=models.PROTECT, related_name="+", db_constraint=False)
     position = models.BigIntegerField()
+    leaf = models.BinaryField()
     mac = models.BinaryField()
 
     class Meta:

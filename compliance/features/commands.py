@@ -1,0 +1,24 @@
+"""Commands of manage.py, by name."""
+
+from __future__ import annotations
+
+TAGS: dict[str, str] = {
+    "accounting_of_disclosures": "hipaa.evidence",
+    "campaign_report": "campaign.broadcast",
+    "create_account": "account.people",
+    "create_domain": "delivery.domains",
+    "demo": "campaign.broadcast",
+    "dispatch": "operation.health",
+    "export_evidence": "hipaa.evidence",
+    "import_contacts": "people.profiles",
+    "rotate_dkim_key": "delivery.domains",
+    "rotate_keys": "hipaa.retention",
+    "run": "operation.health",
+    "send_campaign": "campaign.broadcast",
+    "support_bundle": "hipaa.evidence",
+    "shred_expired": "hipaa.retention",
+    "sync_schedules": "operation.health",
+    "verify_audit": "hipaa.evidence",
+    "verify_domains": "delivery.domains",
+    "worker": "operation.health",
+}

@@ -1,0 +1,15 @@
+"""Background jobs, by their dotted path."""
+
+from __future__ import annotations
+
+TAGS: dict[str, str] = {
+    "campaigns.tasks.dispatch_submission": "operation.health",
+    "campaigns.tasks.look_at_domains": "delivery.domains",
+    "campaigns.tasks.plan_submission": "campaign.broadcast",
+    "campaigns.tasks.run_import": "people.profiles",
+    "campaigns.tasks.sweep": "operation.health",
+    "compliance.tasks.expire_approvals": "hipaa.approval",
+    "compliance.tasks.shred_expired": "hipaa.retention",
+    "compliance.tasks.suspend_lapsed": "hipaa.agreements",
+    "compliance.tasks.write_checkpoints": "hipaa.evidence",
+}
