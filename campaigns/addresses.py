@@ -91,6 +91,30 @@ def parse(text: str) -> Address:
     return Address(found.normalized, found.local_part, found.ascii_domain)
 
 
+_NAMED = re.compile(r"(.*?)\s*<([^<>]*)>\s*", re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LONGEST_NAME = 300
+
+
+def read_mailbox(text: str) -> tuple[str, Address]:
+    """The display name, "" for none, and the address of `addr` or `Name <addr>`; raises AddressError.
+
+    Codes: `address.invalid`, and `address.name-unsafe` for a name with control characters or more than 300 characters.
+    """
+    found = _NAMED.fullmatch(text.strip(_BLANKS))
+    if found is None:
+        return "", parse(text)
+    name = found[1].strip(_BLANKS)
+    if _QUOTED.fullmatch(name):
+        name = re.sub(r"\\(.)", r"\1", name[1:-1])
+    # Cc holds line ends and NUL, Zl and Zp the line ends of Unicode, Cf what hides or turns text (evil inputs 9, 10).
+    if len(name) > _LONGEST_NAME or any(unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cs"} for c in name):
+        raise AddressError(
+            "address.name-unsafe", "This display name cannot stand in a header.", action="Use plain text of one line."
+        )
+    return name, parse(found[2])
+
+
 def ascii_domain(name: str) -> str:
     """A domain name as lower-case A-labels (IDNA2008, UTS 46 non-transitional); raises AddressError."""
     return _domain(name.strip().removesuffix("."))[1]

@@ -10,16 +10,20 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns import jobs
-from campaigns.audiences import importing
+from campaigns.audiences import checking, importing
+from campaigns.content import uploads
 from campaigns.domains.lookup import make_resolver
 from campaigns.domains.upkeep import verify_due
-from campaigns.models import ImportState
-from campaigns.outbox import claim, control, dispatch, due, finish, rates, recovery
+from campaigns.domains.verification import verify_domain
+from campaigns.models import Domain, ImportState
+from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
 
 log = logging.getLogger(__name__)
 
 IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken for stuck
+
+CHECK_BUDGET = 120.0  # seconds
 
 _IMPORT = "campaigns.tasks.run_import"
 _DISPATCH = "campaigns.tasks.dispatch_submission"
@@ -28,6 +32,7 @@ _PLAN = "campaigns.tasks.plan_submission"
 SCHEDULES = (
     jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
     jobs.Every("domains", "campaigns.tasks.look_at_domains", minutes=20),
+    jobs.Every("forget", "campaigns.tasks.forget_expired", minutes=60),
 )
 
 
@@ -37,6 +42,12 @@ def run_import(job_id: int) -> None:
     # Still running and in nobody's hands: only the budget ended.
     if job.state == ImportState.RUNNING and job.lease_until is None:
         jobs.ring(_IMPORT, job_id)
+
+
+def check_addresses(run_id: int) -> None:
+    """Check the rest of a request's addresses, or as many as a job may take; rings again while some are left."""
+    if checking.run_checks(run_id, resolver=make_resolver(), budget_seconds=CHECK_BUDGET):
+        jobs.ring(checking.CHECK, run_id)
 
 
 def plan_submission(submission_id: int) -> None:
@@ -55,6 +66,13 @@ def dispatch_submission(submission_id: int) -> None:
         jobs.ring(_DISPATCH, submission_id, times=1 if result.limited else settings.WORKERS)
 
 
+def dispatch_stream(transport_id: int) -> None:
+    """Hand over mails of API requests by one transport for the budget of a slice; rings again while more are due."""
+    recovery.settle_dead(now=timezone.now())
+    if dispatch.dispatch_stream(transport_id).more:
+        jobs.ring(stream.DISPATCH_JOB, transport_id)
+
+
 def sweep() -> None:
     """Find what a lost bell or a dead process left behind, and start what is due. Runs every minute."""
     now = timezone.now()
@@ -70,6 +88,7 @@ def sweep() -> None:
 def _recover(now: datetime) -> None:
     recovery.recover(now=now)
     control.cancel_released(now=now)
+    finish.wipe_stopped()
 
 
 def _start_campaigns(now: datetime) -> None:
@@ -87,15 +106,27 @@ def _ring_for_messages(now: datetime) -> None:
         jobs.ring(_PLAN, submission_id)
     for submission_id in waiting.to_dispatch:
         jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
+    for transport_id in stream.find_due(now=now):
+        jobs.ring(stream.DISPATCH_JOB, transport_id)
 
 
 def _finish_submissions(now: datetime) -> None:
     finish.finish_submissions(now=now)
 
 
+def _forget(now: datetime) -> None:
+    repeats.forget_old(now=now)
+    deliveries.forget_old(now=now)
+
+
 def _ring_for_imports(now: datetime) -> None:
     for job_id in importing.find_stopped(now=now):
         jobs.ring(_IMPORT, job_id)
+
+
+def _ring_for_checks(now: datetime) -> None:
+    for run_id in checking.find_stopped(now=now):
+        jobs.ring(checking.CHECK, run_id)
 
 
 _SWEEP: tuple[Callable[[datetime], None], ...] = (
@@ -104,10 +135,25 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _judge_campaigns,
     _ring_for_messages,
     _finish_submissions,
+    _forget,
     _ring_for_imports,
+    _ring_for_checks,
 )
 
 
 def look_at_domains() -> None:
     """Ask DNS about domains that are due: new keys begin to sign, replaced ones retire. Runs every twenty minutes."""
     verify_due(resolver=make_resolver(), now=timezone.now())
+
+
+def look_at_domain(domain_id: int) -> None:
+    """Ask DNS about one domain, because somebody wants to know now."""
+    if domain := Domain.objects.select_related("account").filter(pk=domain_id).first():
+        verify_domain(domain, resolver=make_resolver(), now=timezone.now())
+
+
+def forget_expired() -> None:
+    """Delete what is kept for some days only: uploaded content, results of address checks. Runs every hour."""
+    now = timezone.now()
+    uploads.wipe_expired(now=now)
+    checking.forget_checks(now=now)

@@ -46,8 +46,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A verdict on some facts and the number of recipients it was applied to."""
+    """A verdict on some facts of a submission and the number of recipients it was applied to."""
 
+    submission_id: int
     facts: SendFacts
     verdict: Verdict
     recipients: int
@@ -78,11 +79,11 @@ def list_notes(facts: SendFacts, *, book: RuleBook = BOOK) -> tuple[Finding, ...
     return tuple(answer for note_id, answer in answers if answer is not None and answer.code == note_id)
 
 
-def record(submission_id: int, *, decided: Iterable[Decided], now: datetime) -> None:
-    """Keep many decisions of one submission in one statement; the newest verdict on the same facts stands."""
-    rows: dict[tuple[str, str], Decided] = {}
+def record(decided: Iterable[Decided], *, now: datetime) -> None:
+    """Keep many decisions in one statement; the newest verdict on the same facts of a submission stands."""
+    rows: dict[tuple[int, str, str], Decided] = {}
     for entry in decided:
-        key = (entry.facts.feature, entry.facts.digest())
+        key = (entry.submission_id, entry.facts.feature, entry.facts.digest())
         earlier = rows[key].recipients if key in rows else 0
         rows[key] = replace(entry, recipients=entry.recipients + earlier)
     if not rows:
@@ -90,7 +91,7 @@ def record(submission_id: int, *, decided: Iterable[Decided], now: datetime) -> 
     stamp = str(connection.ops.adapt_datetimefield_value(now))
     values: list[int | bool | str] = []
     # In key order: two workers that lock the same rows lock them in the same order.
-    for (feature, digest), entry in sorted(rows.items(), key=lambda row: row[0]):
+    for (submission_id, feature, digest), entry in sorted(rows.items(), key=lambda row: row[0]):
         proof = json.dumps([_as_dict(finding) for finding in entry.verdict.findings])
         values += [submission_id, feature, entry.verdict.allowed, digest, proof, entry.recipients, stamp]
     with connection.cursor() as cursor:

@@ -165,6 +165,24 @@ BROADCAST = BOOK.add_feature(
         requires=_EVERY_MAIL,
     )
 )
+EMAIL_API = BOOK.add_feature(
+    Feature(
+        "api.email",
+        hipaa_eligible=False,
+        reason="The ordinary HTTP API is not the dedicated endpoint that mail with PHI must go through.",
+        clause="HIPAA-eligible Email API access is provided exclusively through a dedicated, non-public endpoint",
+        requires=_EVERY_MAIL,
+    )
+)
+SMTP_API = BOOK.add_feature(
+    Feature(
+        "smtp.email",
+        hipaa_eligible=False,
+        reason="The ordinary SMTP API is not the dedicated endpoint that mail with PHI must go through.",
+        clause="HIPAA-eligible Email API access is provided exclusively through a dedicated, non-public endpoint",
+        requires=_EVERY_MAIL,
+    )
+)
 TEST_SEND = BOOK.add_feature(
     Feature(
         "campaign.test-send",

@@ -211,3 +211,34 @@ def check_private_networks() -> Iterator[CheckMessage]:
             hint="Write NET_ALLOW_PRIVATE=false, or silence this check when a provider stands in your own network.",
             id="sealpost.W004",
         )
+
+
+@_sealpost_check
+def check_smtp() -> Iterator[CheckMessage]:
+    """E020, E021, E022: mail and passwords of programs in the clear, or no certificate for them."""
+    if settings.SMTP_PLAIN_PORT and not (settings.LOCAL or settings.DEBUG):
+        yield Error(
+            "SMTP_PLAIN_PORT takes passwords without encryption.",
+            hint="Write SMTP_PLAIN_PORT=0; clients use SMTP_PORT with STARTTLS, or SMTP_TLS_PORT.",
+            id="sealpost.E020",
+        )
+    is_encrypted = settings.SMTP_PORT or settings.SMTP_TLS_PORT or settings.SMTP_HIPAA_PORT
+    files = [Path(name) for name in (settings.SMTP_TLS_CERT, settings.SMTP_TLS_KEY) if name]
+    if (files and len(files) < 2) or (is_encrypted and not files and not settings.LOCAL):
+        yield Error(
+            "The SMTP ports need a certificate and its key.",
+            hint="Write SMTP_TLS_CERT=… and SMTP_TLS_KEY=…, or SMTP_PORT=0 and SMTP_TLS_PORT=0 for no SMTP.",
+            id="sealpost.E021",
+        )
+    elif files and not all(os.access(file, os.R_OK) for file in files):
+        yield Error(
+            "The certificate of the SMTP ports, or its key, cannot be read.",
+            hint="Give both files to the user Sealpost runs as, the key with mode 600.",
+            id="sealpost.E021",
+        )
+    elif files and files[1].stat().st_mode & stat.S_IRWXO:
+        yield Error(
+            "The key of the SMTP certificate can be read by every user of this machine.",
+            hint=f"chmod 600 {files[1]}",
+            id="sealpost.E022",
+        )

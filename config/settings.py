@@ -6,6 +6,7 @@ import base64
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONCE, NONE, SELF
@@ -143,9 +144,12 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": INSTANCE,
+        # A Redis that hangs must not hang every request with it.
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
     }
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    # Room enough that a flood of wrong keys does not push out who has to wait.
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}}
 }
 WORKERS = env.integer("WORKERS", 2, low=1, high=64)
 # Longest time a job may run; jobs budget themselves to stay well below it.
@@ -190,7 +194,7 @@ SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000 if _HTTPS else 0, low
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SECURE_SSL_REDIRECT = env.boolean("SSL_REDIRECT", _HTTPS)
 # One-click POSTs and providers' reports are answered where they arrive, even behind a proxy that forgot the header.
-SECURE_REDIRECT_EXEMPT = [r"^u/", r"^callbacks/"]
+SECURE_REDIRECT_EXEMPT = [r"^u/", r"^callbacks/", r"^email/"]
 BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -212,7 +216,10 @@ CONTENT_SECURITY_POLICY = {
 
 # --- Uploads ------------------------------------------------------------------------------------
 MEDIA_ROOT = VAR_DIR / "media"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
+# A mail of the greatest size as base64 in JSON; what is larger is a 413 before it is read.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+# A thousand recipients in a form, and everything else it may say.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_100
 FILE_UPLOAD_TEMP_DIR = None
 FILE_UPLOAD_PERMISSIONS = 0o600
 
@@ -271,6 +278,24 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 FEEDBACK_SENDER_ID = env.word(
     "FEEDBACK_SENDER_ID", "sealpost", pattern=r"[A-Za-z0-9_.-]{5,15}", looks="5 to 15 letters, digits, dots or dashes"
 )
+
+# --- SMTP API -----------------------------------------------------------------------------------
+SMTP_HOSTNAME = env.word(
+    "SMTP_HOSTNAME",
+    str(urlsplit(PUBLIC_URL).hostname),
+    pattern=r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?",
+    looks="the name clients connect to, such as smtp.example.com",
+)
+SMTP_HOST = env.text("SMTP_HOST", "127.0.0.1" if LOCAL else "*")
+# Their own pair of files; one's own machine makes a pair.
+SMTP_TLS_CERT, SMTP_TLS_KEY = env.text("SMTP_TLS_CERT", ""), env.text("SMTP_TLS_KEY", "")
+_SMTP_READY = bool(SMTP_TLS_CERT)
+SMTP_PORT = env.integer("SMTP_PORT", 2587 if LOCAL else 587 * _SMTP_READY, low=0, high=65535)
+SMTP_TLS_PORT = env.integer("SMTP_TLS_PORT", 2465 if LOCAL else 465 * _SMTP_READY, low=0, high=65535)
+SMTP_PLAIN_PORT = env.integer("SMTP_PLAIN_PORT", 2525 if LOCAL else 0, low=0, high=65535)
+SMTP_HIPAA_PORT = env.integer("SMTP_HIPAA_PORT", 0, low=0, high=65535)
+SMTP_MAX_CONNECTIONS = env.integer("SMTP_MAX_CONNECTIONS", 500, low=1, high=10_000)
+SMTP_MAX_CONNECTIONS_PER_ADDRESS = env.integer("SMTP_MAX_CONNECTIONS_PER_ADDRESS", 50, low=1, high=10_000)
 
 # --- HTTP to others -----------------------------------------------------------------------------
 # Addresses of providers are typed by customers: one that leads into our own network is refused (sealpost.W004).

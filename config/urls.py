@@ -6,5 +6,6 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("callbacks/", include("campaigns.callbacks.urls")),
+    path("", include("campaigns.api.app")),
     path("", include("campaigns.web.urls")),
 ]

@@ -3,10 +3,12 @@
 import ipaddress
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import override_settings
@@ -67,3 +69,10 @@ def fresh_cache() -> Iterator[None]:
 def no_open_keys() -> None:
     """Keys a test before left open belong to rows that are gone."""
     forget_open_keys()
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that runs and can be set forward."""
+    with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
+        yield traveller

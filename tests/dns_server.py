@@ -12,6 +12,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdatatype
 import dns.resolver
 import dns.rrset
 
@@ -87,8 +88,9 @@ class DnsServer:
             name = target[0].removesuffix(".")
             if not self._follow:
                 return response
-        if texts := self.records.get((name, "TXT")):
-            response.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "TXT", *texts))
+        kind = dns.rdatatype.to_text(query.question[0].rdtype)
+        if found := self.records.get((name, kind)):
+            response.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", kind, *found))
         elif not any(host == name or host.endswith(f".{name}") for host, _ in self.records):
             response.set_rcode(dns.rcode.NXDOMAIN)
         return response

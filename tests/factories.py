@@ -11,9 +11,11 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from campaigns import addresses, tokens
+from campaigns.accounts.keys import create_key
 from campaigns.content.draft import draft_of
 from campaigns.models import (
     Account,
+    ApiKey,
     Campaign,
     Contact,
     ContactList,
@@ -54,6 +56,12 @@ def make_user(account: Account | None = None, *, role: str = Role.AUTHOR, **fiel
     if account is not None:
         Membership.objects.create(user=user, account=account, role=role)
     return user
+
+
+def make_api_key(account: Account, **fields: Any) -> tuple[ApiKey, str]:
+    """A key of the account that may do everything, and its text."""
+    fields = {"name": f"Program {next(_number)}", "scopes": ["email:manage"]} | fields
+    return create_key(account, **fields)
 
 
 def make_list(account: Account, **fields: Any) -> ContactList:

@@ -13,7 +13,18 @@ from django.utils import timezone
 
 from campaigns.accounts import tenancy
 from campaigns.errors import NotFound
-from campaigns.models import Account, ImportJob, Message, SandboxMail, Submission, Transport
+from campaigns.models import (
+    Account,
+    ImportJob,
+    Message,
+    SandboxMail,
+    Submission,
+    TemplateAttachment,
+    Transport,
+    TransportPool,
+    UploadedContent,
+)
+from campaigns.numbers import number_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -52,26 +63,44 @@ def make_domain(account: Account) -> Any:
     return factories.make_sender(account).domain
 
 
+def make_attachment(account: Account) -> TemplateAttachment:
+    template = factories.make_template(account)
+    return TemplateAttachment.objects.create(template=template, name="a.txt", size=1, data_sealed=b"x")
+
+
+def make_upload(account: Account) -> UploadedContent:
+    return UploadedContent.objects.create(account=account, name="a.txt", size=1, data_sealed=b"x", expires_at=NOW())
+
+
 # Every access function, and how to make what it gives access to.
 ACCESS: dict[Callable[[Account, str | UUID], Any], Callable[[Account], Any]] = {
+    tenancy.access_api_key: lambda account: factories.make_api_key(account)[0],
     tenancy.access_campaign: factories.make_campaign,
     tenancy.access_contact: factories.make_contact,
     tenancy.access_domain: make_domain,
     tenancy.access_import: make_import,
     tenancy.access_list: factories.make_list,
     tenancy.access_message: make_message,
+    tenancy.access_pool: lambda account: TransportPool.objects.create(account=account, name="Fast"),
     tenancy.access_sandbox_mail: make_sandbox_mail,
     tenancy.access_sender: factories.make_sender,
     tenancy.access_submission: make_submission,
     tenancy.access_template: factories.make_template,
+    tenancy.access_template_attachment: make_attachment,
     tenancy.access_transport: lambda account: Transport.objects.get(account=account),
+    tenancy.access_upload: make_upload,
     tenancy.access_version: factories.make_version,
+}
+# The same for what wires name by a number.
+NUMBERED: dict[Callable[[Account, int], Any], Callable[[Account], Any]] = {
+    tenancy.access_domain_by_number: make_domain,
+    tenancy.access_template_by_number: factories.make_template,
 }
 MALFORMED = ["", "7", "not-an-id", "../../etc/passwd", "' OR 1=1 --", "ž" * 36, "\x00" * 32, "\ud800", "0" * 4000]
 every_access = pytest.mark.parametrize(("access", "make"), ACCESS.items(), ids=[access.__name__ for access in ACCESS])
 
 
-def refusal(access: Callable[[Account, str | UUID], Any], account: Account, public_id: str | UUID) -> str:
+def refusal(access: Callable[[Account, Any], Any], account: Account, public_id: str | UUID | int) -> str:
     """All that a stranger sees of a refusal."""
     with pytest.raises(NotFound) as caught:
         access(account, public_id)
@@ -81,7 +110,7 @@ def refusal(access: Callable[[Account, str | UUID], Any], account: Account, publ
 
 def test_every_access_function_is_tested_here() -> None:
     there = {name for name in dir(tenancy) if name.startswith("access_")}
-    assert there == {access.__name__ for access in ACCESS} | {"access_account"}
+    assert there == {access.__name__ for access in (*ACCESS, *NUMBERED)} | {"access_account", "access_domain_by_name"}
 
 
 @every_access
@@ -106,6 +135,46 @@ def test_a_malformed_id_is_answered_like_an_unknown_one(access: Any, make: Any) 
     unknown = refusal(access, account, uuid4())
     assert {refusal(access, account, text) for text in MALFORMED} == {unknown}
     assert "\x00" not in unknown
+
+
+every_number = pytest.mark.parametrize(("access", "make"), NUMBERED.items(), ids=[f.__name__ for f in NUMBERED])
+
+
+@every_number
+def test_an_account_gets_its_own_things_by_number(access: Any, make: Any) -> None:
+    account = factories.make_account()
+    thing = make(account)
+    make(account)
+    assert access(account, number_of(thing.public_id)) == thing
+
+
+@every_number
+def test_a_number_of_a_stranger_and_one_nobody_has_are_answered_alike(access: Any, make: Any) -> None:
+    thing = make(factories.make_account())
+    stranger = factories.make_account()
+    theirs = refusal(access, stranger, number_of(thing.public_id))
+    assert {refusal(access, stranger, number) for number in (0, -1, 7, 2**53, 2**63, 10**40)} == {theirs}
+
+
+@pytest.mark.parametrize("name", ["faß.example", "FASS.example", "xn--fa-hia.example", " faß.example. "])
+def test_a_domain_is_found_by_every_form_of_its_own_name(name: str) -> None:
+    domain = factories.make_domain(factories.make_account(), name="xn--fa-hia.example")
+    if name.startswith("FASS"):
+        refusal(tenancy.access_domain_by_name, domain.account, name)
+    else:
+        assert tenancy.access_domain_by_name(domain.account, name) == domain
+
+
+def test_a_name_of_a_strangers_domain_and_one_nobody_has_are_answered_alike() -> None:
+    domain = make_domain(factories.make_account())
+    stranger = factories.make_account()
+    theirs = refusal(tenancy.access_domain_by_name, stranger, domain.name)
+    assert {refusal(tenancy.access_domain_by_name, stranger, name) for name in ("a.example", *MALFORMED)} == {theirs}
+
+
+def test_a_template_a_program_deleted_is_not_there_by_number() -> None:
+    template = factories.make_template(factories.make_account(), deleted_at=NOW())
+    refusal(tenancy.access_template_by_number, template.account, number_of(template.public_id))
 
 
 @every_access

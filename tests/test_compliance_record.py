@@ -37,7 +37,7 @@ def make_submission(account: Account | None = None) -> Submission:
 def test_a_blocked_decision_keeps_what_was_found() -> None:
     submission = make_submission()
     verdict = gate.decide(BAD)
-    gate.record(submission.pk, decided=[gate.Decided(BAD, verdict, 7)], now=NOW)
+    gate.record([gate.Decided(submission.pk, BAD, verdict, 7)], now=NOW)
     decision = Decision.objects.get()
     assert (decision.submission_id, decision.feature) == (submission.pk, "campaign.broadcast")
     assert (decision.allowed, decision.recipients, decision.decided_at) == (False, 7, NOW)
@@ -51,7 +51,7 @@ def test_a_blocked_decision_keeps_what_was_found() -> None:
 def test_recipients_with_the_same_facts_add_up() -> None:
     submission = make_submission()
     for recipients in (400, 100):
-        gate.record(submission.pk, decided=[gate.Decided(FINE, gate.decide(FINE), recipients)], now=NOW)
+        gate.record([gate.Decided(submission.pk, FINE, gate.decide(FINE), recipients)], now=NOW)
     decision = Decision.objects.get()
     assert (decision.allowed, decision.findings, decision.recipients) == (True, [], 500)
 
@@ -61,7 +61,7 @@ def test_two_submissions_do_not_share_a_decision() -> None:
     first = make_submission()
     second = make_submission(first.account)
     for submission in (first, second):
-        gate.record(submission.pk, decided=[gate.Decided(FINE, gate.decide(FINE), 1)], now=NOW)
+        gate.record([gate.Decided(submission.pk, FINE, gate.decide(FINE), 1)], now=NOW)
     assert Decision.objects.count() == 2
 
 
@@ -69,17 +69,18 @@ def test_two_submissions_do_not_share_a_decision() -> None:
 def test_many_decisions_take_one_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     submission = make_submission()
     decided = [
-        gate.Decided(facts, gate.decide(facts), recipients) for facts, recipients in ((FINE, 3), (BAD, 2), (FINE, 4))
+        gate.Decided(submission.pk, facts, gate.decide(facts), recipients)
+        for facts, recipients in ((FINE, 3), (BAD, 2), (FINE, 4))
     ]
     with django_assert_num_queries(1):
-        gate.record(submission.pk, decided=decided, now=NOW)
+        gate.record(decided, now=NOW)
     assert dict(Decision.objects.values_list("allowed", "recipients")) == {True: 7, False: 2}
 
 
 @pytest.mark.django_db
 def test_nothing_decided_is_nothing_to_record(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
-        gate.record(1, decided=[], now=NOW)
+        gate.record([], now=NOW)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -90,8 +91,8 @@ def test_workers_that_record_at_the_same_time_lose_no_count() -> None:
     def work() -> None:
         try:
             for _ in range(10):
-                decided = [gate.Decided(facts, gate.decide(facts), 1) for facts in (FINE, BAD)]
-                gate.record(submission.pk, decided=decided, now=NOW)
+                decided = [gate.Decided(submission.pk, facts, gate.decide(facts), 1) for facts in (FINE, BAD)]
+                gate.record(decided, now=NOW)
         except BaseException as error:
             errors.append(error)
         finally:

@@ -13,6 +13,8 @@ from django.contrib import admin
 from django.core.management import get_commands
 from django.urls import URLResolver, get_resolver
 
+from campaigns.api.form_sending import SendForm
+from campaigns.api.schemas import EmailRequest
 from campaigns.management.schedules import SCHEDULES
 from campaigns.models import BaaStatus
 from compliance.features import Kind, check_eligible, find_capability, list_eligibility
@@ -52,6 +54,13 @@ def test_every_background_job_is_tagged() -> None:
 def test_every_command_is_tagged() -> None:
     ours = {name for name, app in get_commands().items() if app in {"campaigns", "compliance"}}
     assert untagged(Kind.COMMAND, ours) == [], FIX.format("commands")
+
+
+def test_every_field_of_a_request_to_send_is_tagged() -> None:
+    schema, form = EmailRequest.model_json_schema(by_alias=True), SendForm.model_json_schema(by_alias=True)
+    names = {name for part in (schema, form, *schema["$defs"].values()) for name in part.get("properties", {})}
+    assert len(names) > 40
+    assert untagged(Kind.FIELD, names) == [], FIX.format("fields")
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -102,7 +111,7 @@ def test_each_entry_of_the_list_is_excluded_by_what_stands_for_it(entry: str) ->
 
 def test_the_other_exclusions_of_the_document_are_there() -> None:
     for key in (
-        "content.shared-values", "flow.combination", "api.standard-endpoint", "api.standard-smtp",
+        "content.shared-values", "flow.combination", "api.email", "smtp.email",
         "content.shared-services", "support.content", "tracking.opens", "tracking.clicks",
     ):  # fmt: skip
         assert not load_capabilities()[key].is_eligible

@@ -27,7 +27,7 @@ from campaigns.models import (
     SubmissionState,
     Transport,
 )
-from campaigns.outbox import accept, claim, dispatch, recorder
+from campaigns.outbox import accept, claim, dispatch, recorder, work
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.outbox.transports import seal_config
 from campaigns.planning import fanout, sending, testsend
@@ -234,8 +234,8 @@ def test_a_campaign_that_bounces_stops_in_the_middle_of_a_slice(
     submission = plan(account, readers)
     monkeypatch.setattr(recorder, "FLUSH_EVERY", 0.0)
     monkeypatch.setattr(dispatch, "CHECK_EVERY", 0.0)
-    monkeypatch.setattr(dispatch, "JUDGE_EVERY", 0.0)
-    monkeypatch.setattr(dispatch, "JUDGE_REST", 0)
+    monkeypatch.setattr(work, "JUDGE_EVERY", 0.0)
+    monkeypatch.setattr(work, "JUDGE_REST", 0)
     dispatch_slice(submission.pk, limit=110)
     submission.refresh_from_db()
     assert submission.state == SubmissionState.PAUSED
@@ -249,7 +249,7 @@ def test_counting_the_mails_of_a_large_campaign_takes_little_of_the_time_to_send
         make_contact(account, f"r{number}@example.org", lists=[readers])
     submission = plan(account, readers)
     monkeypatch.setattr(dispatch, "CHECK_EVERY", 0.0)
-    monkeypatch.setattr(dispatch, "JUDGE_EVERY", 0.0)
+    monkeypatch.setattr(work, "JUDGE_EVERY", 0.0)
     asked = []
 
     def count_slowly(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:

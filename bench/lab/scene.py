@@ -1,4 +1,4 @@
-"""Inside an installation: python -m bench.lab.scene migrate | fill … | start | send | size; the last line printed is JSON."""
+"""Inside an installation: python -m bench.lab.scene migrate | fill … | program | start | send | size; the last line printed is JSON."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from django.utils import timezone  # noqa: E402
 from bench.lab import newsletter  # noqa: E402
 from campaigns import addresses, tokens  # noqa: E402
 from campaigns.accounts.creation import create_account  # noqa: E402
+from campaigns.accounts.keys import create_key  # noqa: E402
 from campaigns.content.draft import Variable, VersionDraft  # noqa: E402
 from campaigns.content.versions import create_version  # noqa: E402
 from campaigns.domains.keys import create_dkim_key  # noqa: E402
@@ -70,6 +71,14 @@ def fill(*, contacts: int, port: int, connections: int, dkim: str, bare: bool) -
         cursor.execute(_SUBSCRIBE, [readers.pk, str(timezone.now()), account.pk])
         cursor.execute("ANALYZE")
     return {}
+
+
+def program() -> dict[str, Any]:
+    """An account whose program may send by the API from a verified domain, and its key."""
+    account = create_account(name="Bench", slug="bench", postal_address="Bench, 12 Quay Street, Klaipėda")
+    domain = Domain.objects.create(account=account, name="news.example.com", verified_at=timezone.now())
+    _, key = create_key(account, name="Bench", scopes=["email:manage"])
+    return {"key": key, "sender": f"Bench <bench@{domain.name}>"}
 
 
 def start() -> dict[str, Any]:
@@ -163,7 +172,7 @@ def _sample(submission: Submission) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("act", choices=["migrate", "fill", "start", "send", "size"])
+    parser.add_argument("act", choices=["migrate", "fill", "program", "start", "send", "size"])
     parser.add_argument("--contacts", type=int, default=1000)
     parser.add_argument("--port", type=int, default=25)
     parser.add_argument("--connections", type=int, default=10)
@@ -179,6 +188,7 @@ def main() -> None:
             dkim=given.dkim,
             bare=given.bare,
         ),
+        "program": program,
         "start": start,
         "send": send,
         "size": size,

@@ -18,6 +18,7 @@ class Right(Enum):
     SEND = "send"
     MANAGE_DOMAINS = "manage-domains"
     MANAGE_SUPPRESSIONS = "manage-suppressions"
+    MANAGE_KEYS = "manage-keys"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {

@@ -12,9 +12,11 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model, Q, QuerySet
 
-from campaigns.errors import NotFound
+from campaigns.addresses import ascii_domain
+from campaigns.errors import AddressError, NotFound
 from campaigns.models import (
     Account,
+    ApiKey,
     Campaign,
     Contact,
     ContactList,
@@ -25,12 +27,17 @@ from campaigns.models import (
     SandboxMail,
     Sender,
     Submission,
+    TemplateAttachment,
     TemplateVersion,
     Transport,
+    TransportPool,
+    UploadedContent,
 )
+from campaigns.numbers import ids_between
 
 _Row = TypeVar("_Row", bound=Model)
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,60}")
+_PREFIX = re.compile(r"[0-9a-f]{6,32}")
 
 
 def accounts_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Account]:
@@ -57,6 +64,14 @@ def find_account(slug: str) -> Account:
     return _only(Account.objects.filter(slug=slug), "account")
 
 
+def find_api_key(prefix: str) -> ApiKey:
+    """The one key of any account that begins so, 6 characters at least, for commands; raises NotFound."""
+    found = list(ApiKey.objects.filter(prefix__startswith=prefix)[:2]) if _PREFIX.fullmatch(prefix) else []
+    if len(found) != 1:
+        raise NotFound("api-key")
+    return found[0]
+
+
 def find_list(account: Account, slug: str) -> ContactList:
     """The account's list by slug; raises NotFound."""
     return _only(ContactList.objects.filter(account=account, slug=slug), "list")
@@ -77,6 +92,11 @@ def find_domain(account: Account, name: str) -> Domain:
     return _only(Domain.objects.filter(account=account, name=name), "domain")
 
 
+def access_api_key(account: Account, public_id: str | UUID) -> ApiKey:
+    """The account's API key; raises NotFound."""
+    return _access(ApiKey.objects.filter(account=account), "api-key", public_id)
+
+
 def access_campaign(account: Account, public_id: str | UUID) -> Campaign:
     """The account's campaign; raises NotFound."""
     return _access(Campaign.objects.filter(account=account), "campaign", public_id)
@@ -90,6 +110,19 @@ def access_contact(account: Account, public_id: str | UUID) -> Contact:
 def access_domain(account: Account, public_id: str | UUID) -> Domain:
     """The account's sending domain; raises NotFound."""
     return _access(Domain.objects.filter(account=account), "domain", public_id)
+
+
+def access_domain_by_name(account: Account, name: str) -> Domain:
+    """The account's sending domain by its name in any form; raises NotFound."""
+    try:
+        return find_domain(account, ascii_domain(name))
+    except AddressError:
+        raise NotFound("domain") from None
+
+
+def access_domain_by_number(account: Account, number: int) -> Domain:
+    """The account's sending domain by the number of its public id; raises NotFound."""
+    return _only(_with_number(Domain.objects.filter(account=account), number), "domain")
 
 
 def access_import(account: Account, public_id: str | UUID) -> ImportJob:
@@ -127,9 +160,29 @@ def access_template(account: Account, public_id: str | UUID) -> EmailTemplate:
     return _access(EmailTemplate.objects.filter(account=account), "template", public_id)
 
 
+def access_template_by_number(account: Account, number: int) -> EmailTemplate:
+    """The account's template by the number of its public id, unless a program deleted it; raises NotFound."""
+    return _only(_with_number(EmailTemplate.objects.filter(account=account, deleted_at=None), number), "template")
+
+
+def access_template_attachment(account: Account, public_id: str | UUID) -> TemplateAttachment:
+    """A file of one of the account's templates; raises NotFound."""
+    return _access(TemplateAttachment.objects.filter(template__account=account), "attachment", public_id)
+
+
+def access_pool(account: Account, public_id: str | UUID) -> TransportPool:
+    """The account's pool of ways out; raises NotFound."""
+    return _access(TransportPool.objects.filter(account=account), "pool", public_id)
+
+
 def access_transport(account: Account, public_id: str | UUID) -> Transport:
     """The account's way out; raises NotFound."""
     return _access(Transport.objects.filter(account=account), "transport", public_id)
+
+
+def access_upload(account: Account, public_id: str | UUID) -> UploadedContent:
+    """A file uploaded to the account, which may be over; raises NotFound."""
+    return _access(UploadedContent.objects.filter(account=account), "content", public_id)
 
 
 def access_version(account: Account, public_id: str | UUID) -> TemplateVersion:
@@ -142,6 +195,13 @@ def _access(rows: QuerySet[_Row], thing: str, public_id: str | UUID) -> _Row:
     if found is None:
         raise NotFound(thing)
     return _only(rows.filter(public_id=found), thing)
+
+
+def _with_number(rows: QuerySet[_Row], number: int) -> QuerySet[_Row]:
+    try:
+        return rows.filter(public_id__range=ids_between(number))
+    except ValueError:
+        return rows.none()
 
 
 def _only(rows: QuerySet[_Row], thing: str) -> _Row:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     _ModelForm = forms.ModelForm
 
-LIMIT_FIELDS = ("max_per_second", "stop_at_bounce_percent", "stop_at_complaint_percent")
+LIMIT_FIELDS = ("max_per_second", "max_requests_per_second", "stop_at_bounce_percent", "stop_at_complaint_percent")
 
 
 class LimitsForm(AccountScopedForm):
@@ -31,6 +31,13 @@ class LimitsForm(AccountScopedForm):
         max_value=100_000,
         label="Mails per second",
         help_text="All campaigns of the account together. Empty: as fast as it goes.",
+    )
+    max_requests_per_second = forms.FloatField(
+        required=False,
+        min_value=0.01,
+        max_value=100_000,
+        label="API requests per second",
+        help_text="All API keys of the account together. Empty: only the usual limits of each kind of request.",
     )
     stop_at_bounce_percent = forms.FloatField(
         min_value=0.1,

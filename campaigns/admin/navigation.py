@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from campaigns.models import (
     Account,
+    ApiKey,
     Campaign,
     Contact,
     ContactList,
@@ -71,6 +72,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
     (
         "Settings",
         (
+            ("API keys", ApiKey, "M8 20a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9zM11.2 12.3 20 3.5M16.5 7l2.5 2.5M13.5 10l1.8 1.8"),
             ("Accounts", Account, "M5 20V6l7-3 7 3v14M9 9h.01M15 9h.01M9 13h.01M15 13h.01M10 20v-3h4v3M3 20h18"),
             ("People with access", User, "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 20a6.5 6.5 0 0 1 13 0M16 4.5a3.5 3.5 0 0 1 0 6M18 14a6.5 6.5 0 0 1 3.5 6"),
         ),

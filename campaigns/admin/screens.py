@@ -2,6 +2,7 @@
 
 from campaigns.admin import (
     accounts,
+    api_keys,
     campaigns,
     contacts,
     domains,
@@ -15,6 +16,6 @@ from campaigns.admin import (
 )
 
 __all__ = [
-    "accounts", "campaigns", "contacts", "domains", "imports", "lists", "mailbox", "suppressions", "templates",
+    "accounts", "api_keys", "campaigns", "contacts", "domains", "imports", "lists", "mailbox", "suppressions", "templates",
     "transports", "users",
 ]  # fmt: skip

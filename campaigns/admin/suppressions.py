@@ -1,4 +1,4 @@
-"""Whom not to write to. The table knows no address, only its fingerprint: looking one up needs the address."""
+"""Whom not to write to. The screen shows no address, only what is known of it: looking one up needs the address."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class SuppressionAdmin(RoomScreen):
     ordering = ("-pk",)
     paginator = CappedPaginator
     list_lead: ClassVar[str] = (
-        "People who must not be written to. Their addresses are not kept here, only a fingerprint."
+        "People who must not be written to. Their addresses are never shown here, and looking one up needs the address."
     )
     add_label: ClassVar[str] = "Add an address"
     change_list_template = f"{_FOLDER}/change_list.html"

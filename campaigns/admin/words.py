@@ -9,6 +9,7 @@ from django.utils import timezone
 
 _WORDS = {
     "account": ("account", "accounts"),
+    "apikey": ("API key", "API keys"),
     "campaign": ("campaign", "campaigns"),
     "contact": ("person", "contacts"),
     "contactlist": ("list", "lists"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import connection
 
+from campaigns import addresses
+from campaigns.errors import AddressError
 from campaigns.models import (
     Account,
     ContactList,
@@ -16,6 +18,7 @@ from campaigns.models import (
     Suppression,
     SuppressionScope,
 )
+from compliance import vault
 
 Person = AbstractBaseUser | AnonymousUser | None
 
@@ -26,13 +29,14 @@ LIST_UNSUBSCRIBED = "list-unsubscribed"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One address to suppress, as its key."""
+    """One address to suppress, as its key; with `address`, as people write it, it can be listed (sealed till then)."""
 
     address_key: str
     scope: str
     reason: str
     list_id: int | None = None
     note: str = ""
+    address: str = field(default="", repr=False)
 
 
 def suppress(
@@ -51,6 +55,8 @@ def suppress(
 
 def suppress_many(account_id: int, *, entries: Iterable[Entry], by: Person = None) -> None:
     """Suppress addresses in one insert per 1,000; entries that are already there stay as they are."""
+    entries = list(entries)
+    account = _public_id(account_id) if any(entry.address for entry in entries) else ""
     Suppression.objects.bulk_create(
         (
             Suppression(
@@ -60,6 +66,8 @@ def suppress_many(account_id: int, *, entries: Iterable[Entry], by: Person = Non
                 list_id=entry.list_id,
                 reason=entry.reason,
                 note=entry.note,
+                address_sealed=_seal(account, entry) if entry.address else None,
+                recipient_domain=_domain(entry.address),
                 created_by_id=by.pk if by is not None else None,
             )
             for entry in entries
@@ -67,6 +75,26 @@ def suppress_many(account_id: int, *, entries: Iterable[Entry], by: Person = Non
         ignore_conflicts=True,
         batch_size=1000,
     )
+
+
+def _public_id(account_id: int) -> str:
+    return str(Account.objects.values_list("public_id", flat=True).get(pk=account_id))
+
+
+def _seal(account: str, entry: Entry) -> bytes:
+    return vault.seal(entry.address.encode(), **address_context(account, address_key=entry.address_key))
+
+
+def _domain(address: str) -> str:
+    try:
+        return addresses.ascii_domain(address.rpartition("@")[2]) if address else ""
+    except AddressError:
+        return ""
+
+
+def address_context(account: str, *, address_key: str) -> dict[str, str]:
+    """Where the sealed address of an entry belongs; `account` is the public id."""
+    return {"account": account, "thing": "suppression", "id": address_key, "field": "address"}
 
 
 def lift(suppression: Suppression) -> None:

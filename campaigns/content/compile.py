@@ -22,9 +22,10 @@ from campaigns.content.environment import Printed, SlotNode, as_render_error, ev
 from campaigns.content.liquid import LiquidSource, evaluation_context, parse, read_placeholders
 from campaigns.content.markers import RESERVED
 from campaigns.content.merge import Merged
-from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.content.mime import NOTHING, Enclosed, MailFrame, MailRecipient
 from campaigns.content.mjml import MjmlError, compile_mjml
 from campaigns.content.problems import RenderError, TemplateError, TemplateProblem
+from campaigns.content.samples import part_of, stand_in
 from campaigns.models import SourceKind, TemplateVersion
 
 _VERSIONS_KEPT = 64
@@ -58,12 +59,22 @@ class CompiledVersion:
         self.has_unsubscribe_link = sample is not None and sample.has_unsubscribe_link
         self.has_postal_address = sample is not None and sample.has_postal_address
 
-    def mail(self, frame: MailFrame, recipient: MailRecipient, *, date: datetime) -> bytes:
+    def mail(
+        self, frame: MailFrame, recipient: MailRecipient, *, date: datetime, enclosed: Enclosed = NOTHING
+    ) -> bytes:
         """The mail as wire bytes; raises RenderError when this recipient's cannot be made."""
         skeleton, values = self._resolve(_built_ins(frame, recipient), recipient.values)
         subject, entity = skeleton.wire(values, shared=_shared(frame))
         head = mime.frame_head(frame)
+        if enclosed is not NOTHING:
+            entity = mime.multipart("mixed", [entity, *enclosed.related, *enclosed.mixed], digest=self.digest)
         return b"".join((head, mime.recipient_head(recipient, allow_utf8=frame.allow_utf8, date=date), subject, entity))
+
+    def read(self, frame: MailFrame, recipient: MailRecipient) -> tuple[str, str, str]:
+        """(subject, html, text) as people read them; raises RenderError."""
+        skeleton, values = self._resolve(_built_ins(frame, recipient), recipient.values)
+        subject, _, html, text = skeleton.read([*values])
+        return subject, html, text
 
     def merge(self, frame: MailFrame, recipient: MailRecipient) -> Merged:
         """The same mail as texts with placeholders, without headers; raises RenderError."""
@@ -72,7 +83,7 @@ class CompiledVersion:
 
     def preview(self, values: Mapping[str, object]) -> Preview:
         """The mail for these values; a name without one shows its sample, default or itself. Raises RenderError."""
-        samples: dict[str, object] = {v.name: v.sample or v.default or f"[{v.name}]" for v in self.variables}
+        samples: dict[str, object] = {v.name: v.sample or v.default or stand_in(v.name) for v in self.variables}
         given = {name: value for name, value in values.items() if value not in (None, "")}
         built_ins = {**BUILT_IN, **{name: str(given[name]) for name in BUILT_IN if name in given}}
         built_ins["postal_address"] = _one_line(built_ins["postal_address"])
@@ -112,7 +123,7 @@ class CompiledVersion:
             if path is not None:
                 value = scope.get(path[0])
                 for segment in path[1:]:
-                    value = value.get(segment) if isinstance(value, Mapping) else None
+                    value = part_of(value, segment)
             else:
                 context = context or evaluation_context(self._sources["subject"], scope=scope)
                 value = _evaluate(node, context)

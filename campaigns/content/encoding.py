@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 _SAFE = re.compile(r"[ -<>-~]*").fullmatch
-_CHARS = [chr(code) if 32 <= code <= 126 and code != 61 else f"={code:02X}" for code in range(256)]
+_UNSAFE = re.compile(r"[^ -<>-~\n]")
+_CODES = {chr(code): f"={code:02X}" for code in range(256)}
 # Up to 73 characters, never cutting an =XX in two; room for a soft break and an encoded first character.
 _STRETCH = re.compile(r".{1,73}(?<!=)(?<!=.)")
 _LONGEST = 73
@@ -18,9 +19,12 @@ _LONGEST = 73
 
 def encode_chars(text: str) -> str:
     """Text (line breaks as \\n) with every character that needs it as =XX; lines end in CRLF and are not broken yet."""
-    if _SAFE(text):
-        return text
-    return "\r\n".join("".join([_CHARS[byte] for byte in line.encode()]) for line in text.split("\n"))
+    return text if _SAFE(text) else encode_octets(text.encode().decode("latin-1"))
+
+
+def encode_octets(octets: str) -> str:
+    """The same for octets of any charset, each given as the character of its number."""
+    return _UNSAFE.sub(lambda found: _CODES[found[0]], octets).replace("\n", "\r\n")
 
 
 def break_lines(encoded: str) -> bytes:

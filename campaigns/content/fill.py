@@ -29,7 +29,7 @@ Values = Sequence[str | RenderError]
 
 
 @dataclass(frozen=True, slots=True)
-class _Template:
+class Template:
     """A text whose markers count its needs: `text` has marker i where needs[i] = (slot, place) goes."""
 
     text: str
@@ -39,11 +39,11 @@ class _Template:
         filled = [ENCODERS[place](_value(values, slot)) for slot, place in self.needs]
         return MARK.sub(lambda found: filled[read(found[0])[1]], self.text)
 
-    def bind(self, known: Mapping[int, str]) -> _Template:
+    def bind(self, known: Mapping[int, str]) -> Template:
         """The template with the values of some slots as literals."""
         left = [need for need in self.needs if need[0] not in known]
         text = MARK.sub(lambda found: _bound_need(self.needs[read(found[0])[1]], known, left), self.text)
-        return _Template(text, tuple(left))
+        return Template(text, tuple(left))
 
 
 def _bound_need(need: tuple[int, Place], known: Mapping[int, str], left: list[tuple[int, Place]]) -> str:
@@ -58,7 +58,9 @@ def _value(values: Values, slot: int) -> str:
     return value
 
 
-def _template(text: str, places: Sequence[Place]) -> _Template:
+def template_of(text: str, places: Sequence[Place] | None = None) -> Template:
+    """The text with its markers counted; without `places` each stands in a header line."""
+    places = [Place.LINE for _ in MARK.finditer(text)] if places is None else places
     needs: dict[tuple[int, Place], int] = {}
     found = iter(places)
 
@@ -66,11 +68,12 @@ def _template(text: str, places: Sequence[Place]) -> _Template:
         need = (read(marker[0])[1], next(found))
         return mark(needs.setdefault(need, len(needs)))
 
-    return _Template(MARK.sub(renumber, text), tuple(needs)) if places else _Template(text, ())
+    return Template(MARK.sub(renumber, text), tuple(needs)) if places else Template(text, ())
 
 
-def _plain_template(text: str) -> _Template:
-    return _template(text, [_PLAIN_PLACES[read(marker)[0]] for marker in MARK.findall(text)])
+def plain_template(text: str) -> Template:
+    """A text part with its markers counted."""
+    return template_of(text, [_PLAIN_PLACES[read(marker)[0]] for marker in MARK.findall(text)])
 
 
 class CompiledSkeleton:
@@ -78,7 +81,7 @@ class CompiledSkeleton:
 
     def __init__(
         self,
-        templates: Mapping[str, _Template],
+        templates: Mapping[str, Template],
         *,
         names: Sequence[str],
         digest: str,
@@ -103,14 +106,14 @@ class CompiledSkeleton:
         """The same mail as texts with placeholders, for somebody else to put together; raises RenderError."""
         return self._merge_form(shared).merge(values)
 
-    def _bound(self, shared: tuple[tuple[str, str], ...]) -> tuple[_Template, _Wire]:
+    def _bound(self, shared: tuple[tuple[str, str], ...]) -> tuple[Template, _Wire]:
         templates = self._with_literals(shared)
         return templates["subject"], _Wire(templates, boundary=self._boundary)
 
     def _make_merge_form(self, shared: tuple[tuple[str, str], ...]) -> MergeForm:
         return MergeForm(self._with_literals(shared))
 
-    def _with_literals(self, shared: tuple[tuple[str, str], ...]) -> dict[str, _Template]:
+    def _with_literals(self, shared: tuple[tuple[str, str], ...]) -> dict[str, Template]:
         known = {slot: value for name, value in shared for slot, given in enumerate(self._names) if given == name}
         return {field: template.bind(known) for field, template in self._templates.items()}
 
@@ -128,7 +131,7 @@ class CompiledSkeleton:
 class _Wire:
     """The entity: encoded runs of literal lines, and one format for all lines with slots."""
 
-    def __init__(self, templates: Mapping[str, _Template], *, boundary: str) -> None:
+    def __init__(self, templates: Mapping[str, Template], *, boundary: str) -> None:
         subject = templates["subject"]
         self.subject = b"" if subject.needs else mime.subject_header(subject.text)
         self._needs: dict[tuple[int, Place], int] = {}
@@ -154,7 +157,7 @@ class _Wire:
         else:
             self._out.append(encoded)
 
-    def _add(self, head: bytes, template: _Template) -> None:
+    def _add(self, head: bytes, template: Template) -> None:
         self._literal(head)
         lines = template.text.split("\n")[:-1]
         for has_slot, group in groupby(lines, key=lambda line: MARK.search(line) is not None):
@@ -165,7 +168,7 @@ class _Wire:
                 self._literal(quoted_printable("\n".join(group) + "\n"))
         self._literal(b"")
 
-    def _line(self, line: str, template: _Template) -> None:
+    def _line(self, line: str, template: Template) -> None:
         """A line with slots: what stands before the first one is settled, as far as whole stretches go."""
         first, *bits = MARK.split(line)
         head, rest = split_head(encode_chars(first))
@@ -199,22 +202,21 @@ class _Wire:
 def compile_skeleton(texts: Mapping[str, str], *, names: Sequence[str], digest: str) -> CompiledSkeleton:
     """Compile the skeletons of a mail's fields; `names` tells which slot is which. Raises RenderError."""
     preheader = texts["preheader"]
-    subject_places = [Place.LINE for _ in MARK.finditer(texts["subject"])]
     templates = {
-        "subject": _template(texts["subject"], subject_places),
-        "preheader": _plain_template(preheader),
+        "subject": template_of(texts["subject"]),
+        "preheader": plain_template(preheader),
     }
     links: frozenset[int] | None = None
     seen: frozenset[int] | None = None
     if "html" in texts:
         html = markup.finish(texts["html"], preheader=_escaped(preheader))
-        templates["html"] = _template(html, markup.places(html))
+        templates["html"] = template_of(html, markup.places(html))
         visible = make_text(html)
         links, seen = visible.link_slots, visible.text_slots
-        text = _lines(texts["text"]) if "text" in texts else visible.text
+        text = lines_of(texts["text"]) if "text" in texts else visible.text
     else:
-        text = _lines(texts["text"])
-    templates["text"] = _plain_template(text)
+        text = lines_of(texts["text"])
+    templates["text"] = plain_template(text)
     in_text = frozenset(read(marker)[1] for marker in MARK.findall(text))
     facts = (
         _has("unsubscribe_url", names, in_text, links),
@@ -228,7 +230,7 @@ def _has(name: str, names: Sequence[str], *where: frozenset[int] | None) -> bool
     return all(slots & found for found in where if found is not None)
 
 
-def _lines(text: str) -> str:
+def lines_of(text: str) -> str:
     """Text with \\n line ends, one of them last; blanks at line ends stay (`-- ` starts a signature)."""
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
 

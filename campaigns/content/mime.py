@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -26,6 +26,7 @@ _LIST_ID = re.compile(rf"{_DOMAIN}").fullmatch
 _FEEDBACK_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}").fullmatch
 _WEB_URL = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+").fullmatch
 _PRINTABLE = re.compile(r"[ -~]*").fullmatch
+_HEADER_NAME = re.compile(r"[!-9;-~]{1,76}").fullmatch
 _LONGEST_LINE = 998
 _FOLD_AT = 76
 
@@ -34,7 +35,8 @@ _FOLD_AT = 76
 class MailFrame:
     """What every mail of a submission shares. Mailboxes are `local@a-label-domain`, without a name.
 
-    `allow_utf8` says that the next hop offers SMTPUTF8 (RFC 6531), so local parts need not be ASCII.
+    `allow_utf8` says that the next hop offers SMTPUTF8 (RFC 6531), so local parts need not be ASCII. `headers` are the
+    caller's own, each (name, value); which names are allowed is the door's business.
     """
 
     from_name: str
@@ -46,17 +48,34 @@ class MailFrame:
     account_name: str = ""
     postal_address: str = ""
     allow_utf8: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MailRecipient:
-    """One recipient; its repr shows nothing. `message_id` comes without <>, `values` by variable name."""
+    """One recipient; its repr shows nothing. `message_id` comes without <>, `values` by variable name.
+
+    `to` and `cc` are what the headers show, each (name, mailbox), where that is not just the recipient.
+    """
 
     mailbox: str
     values: Mapping[str, object] = field(default_factory=dict)
     message_id: str = ""
     unsubscribe_url: str = ""
     name: str = ""
+    to: tuple[tuple[str, str], ...] | None = None
+    cc: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Enclosed:
+    """Attachments and inline images as finished MIME parts, encoded once for all mails of a request."""
+
+    mixed: tuple[bytes, ...] = ()
+    related: tuple[bytes, ...] = ()
+
+
+NOTHING = Enclosed()
 
 
 @lru_cache(maxsize=256)
@@ -73,13 +92,14 @@ def frame_head(frame: MailFrame) -> bytes:
     if frame.is_bulk:
         # Silences vacation answers; transactional mail never has it (LH-04).
         lines.append(b"Precedence: bulk")
+    lines += [header_name(name) + b": " + unstructured(name, text) for name, text in frame.headers]
     lines.append(b"MIME-Version: 1.0")
     return b"\r\n".join(lines) + b"\r\n"
 
 
 def recipient_head(recipient: MailRecipient, *, allow_utf8: bool, date: datetime) -> bytes:
     """To, Date, Message-ID and the unsubscribe headers of one mail."""
-    to = mailbox_header("To", recipient.name, recipient.mailbox, allow_utf8=allow_utf8)
+    to = _shown_recipients(recipient, allow_utf8=allow_utf8)
     if not _MAILBOX(recipient.message_id) or len(recipient.message_id) > 250:
         _require(False, "header.message-id", "Message-ID")
     head = b"To: %b\r\nDate: %b\r\nMessage-ID: <%b>\r\n" % (
@@ -88,6 +108,27 @@ def recipient_head(recipient: MailRecipient, *, allow_utf8: bool, date: datetime
         recipient.message_id.encode("ascii"),
     )
     return head + unsubscribe_headers(recipient.unsubscribe_url) if recipient.unsubscribe_url else head
+
+
+def _shown_recipients(recipient: MailRecipient, *, allow_utf8: bool) -> bytes:
+    """The value of To, and the Cc header behind it."""
+    if recipient.to is None:
+        to = mailbox_header("To", recipient.name, recipient.mailbox, allow_utf8=allow_utf8)
+    elif recipient.to:
+        to = b",\r\n ".join(mailbox_header("To", *shown, allow_utf8=allow_utf8) for shown in recipient.to)
+    else:
+        to = b"undisclosed-recipients:;"
+    if not recipient.cc:
+        return to
+    return (
+        to + b"\r\nCc: " + b",\r\n ".join(mailbox_header("Cc", *shown, allow_utf8=allow_utf8) for shown in recipient.cc)
+    )
+
+
+def header_name(name: str) -> bytes:
+    """A header's name as it stands on the wire (RFC 5322 §3.6.8); raises RenderError."""
+    _require(bool(_HEADER_NAME(name)), "header.name", "custom")
+    return name.encode("ascii")
 
 
 def unsubscribe_headers(url: str) -> bytes:
@@ -104,7 +145,12 @@ def subject_header(subject: str) -> bytes:
 
 def subject_text(subject: str) -> str:
     """The subject as its header reads; raises RenderError for control characters and line breaks (MF-09)."""
-    return _checked("Subject", subject.strip())
+    return header_text("Subject", subject)
+
+
+def header_text(header: str, text: str) -> str:
+    """The text as a header may carry it; raises RenderError for control characters and line breaks (MF-09)."""
+    return _checked(header, text.strip())
 
 
 def mailbox_header(header: str, name: str, mailbox: str, *, allow_utf8: bool) -> bytes:
@@ -240,6 +286,16 @@ def multipart_head(subtype: str, *, boundary: str) -> bytes:
     put around one by writing it as a part.
     """
     return b'Content-Type: multipart/%b;\r\n boundary="%b"\r\n' % (subtype.encode("ascii"), boundary.encode("ascii"))
+
+
+def multipart(subtype: str, parts: Iterable[bytes], *, digest: str) -> bytes:
+    """A finished multipart entity; `digest` and subtype fix its boundary, so entities of one kind do not nest."""
+    boundary = f"{boundary_for(digest)}{subtype[0]}"
+    line = f"\r\n--{boundary}".encode("ascii")
+    whole = [multipart_head(subtype, boundary=boundary)]
+    for part in parts:
+        whole += [line, b"\r\n", part]
+    return b"".join([*whole, line, b"--\r\n"])
 
 
 def boundary_for(digest: str) -> str:

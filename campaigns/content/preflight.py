@@ -184,8 +184,10 @@ def _check_result(draft: VersionDraft) -> Iterator[TemplateProblem]:
         yield from error.problems
         return
     except RenderError as error:
+        # Without samples nobody knows whether real values fail as well; each mail is judged by its own.
+        known = all(variable.sample or variable.default is not None for variable in draft.variables)
         words = f"With the sample values: {error.safe_text}"
-        yield TemplateProblem("source", None, error.code, words, error.action)
+        yield TemplateProblem("source", None, error.code, words, error.action, blocking=known)
         return
     yield from _check_facts(compiled, shown)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from email.encoders import encode_base64
+from email.mime.base import MIMEBase
 from typing import Any, cast
 
 from anymail.backends.base_requests import AnymailRequestsBackend
@@ -18,7 +20,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from campaigns import net
 from campaigns.delivery import answers
 from campaigns.delivery.anymail_kinds import PROVIDERS, Provider
-from campaigns.delivery.base import Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
+from campaigns.delivery.base import EnclosedFile, Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
 from campaigns.delivery.lanes import Answer, Batch, Lanes, read_connections
 from campaigns.delivery.merging import content_of, merge_content, sender_of
 from campaigns.errors import CampaignError
@@ -122,11 +124,27 @@ class _Asker:
         )
         if content.html:
             message.attach_alternative(content.html, "text/html")
+        for file in shared.files:
+            _attach(message, file)
         extras: dict[str, Any] = {"metadata": {METADATA: str(email.public_id)}}
         if provider.tracks:
             extras |= {"track_opens": self._config.tracking, "track_clicks": self._config.tracking}
         vars(message).update(extras)
         return message
+
+
+def _attach(message: EmailMultiAlternatives, file: EnclosedFile) -> None:
+    """A file, or an image the HTML shows as `cid:<content_id>`."""
+    if not file.content_id:
+        message.attach(file.name, file.data, file.media_type)
+        return
+    main, _, sub = file.media_type.partition("/")
+    part = MIMEBase(main, sub or "octet-stream")
+    part.set_payload(file.data)
+    encode_base64(part)
+    part["Content-ID"] = f"<{file.content_id}>"
+    part.add_header("Content-Disposition", "inline", filename=file.name)
+    message.attach(part)
 
 
 def _read_status(batch: Batch, status: AnymailStatus) -> Answer:

@@ -10,6 +10,16 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class EnclosedFile:
+    """An attachment; with a `content_id` an image that the HTML shows as `cid:<content_id>`."""
+
+    name: str
+    media_type: str
+    data: bytes
+    content_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class SharedContent:
     """What the mails of one request have in common, for transports that build the mail elsewhere.
 
@@ -23,6 +33,7 @@ class SharedContent:
     html: str
     text: str
     headers: tuple[tuple[str, str], ...] = ()
+    files: tuple[EnclosedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -92,7 +92,9 @@ class InfobipTransport:
 
 def _length(email: OutgoingEmail) -> int:
     shared = email.shared
-    return len(shared.html) + len(shared.text) if shared else 0
+    if shared is None:
+        return 0
+    return len(shared.html) + len(shared.text) + sum(len(file.data) for file in shared.files) * 4 // 3
 
 
 class _Asker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,7 +73,7 @@ def _message(mails: Sequence[OutgoingEmail], *, report_url: str) -> dict[str, An
     message: dict[str, Any] = {
         "sender": sender_of(shared),
         "destinations": [_destination(mail, shared, with_values=together) for mail in mails],
-        "content": _content(texts, (*shared.headers, *first.headers)),
+        "content": {**_content(texts, (*shared.headers, *first.headers)), **_files(shared)},
     }
     if report_url:
         message["webhooks"] = {"delivery": {"url": report_url}, "contentType": "application/json"}
@@ -85,6 +86,16 @@ def _destination(mail: OutgoingEmail, shared: SharedContent, *, with_values: boo
         # A string that holds JSON, as the API has it.
         to["placeholders"] = json.dumps(dict(mail.values), ensure_ascii=False, separators=(",", ":"))
     return {"to": [to], **({"replyTo": shared.reply_to} if shared.reply_to else {})}
+
+
+def _files(shared: SharedContent) -> dict[str, Any]:
+    """Attachments, and images the HTML shows: those are told apart by their content id."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for file in shared.files:
+        field, name = ("inlineImages", file.content_id) if file.content_id else ("attachments", file.name)
+        content = {"content": b64encode(file.data).decode("ascii"), "contentType": file.media_type, "fileName": name}
+        found.setdefault(field, []).append({"type": "binary", **content})
+    return found
 
 
 def _content(texts: Content, headers: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Kind:
     about: str
     build: Callable[[Mapping[str, Any], Keep], Transport]
     leaves_machine: bool = True
+    tells_later: bool = False  # whether mails arrived: a provider reports it, a mail server only what does not arrive
 
 
 def _anymail(name: str) -> Kind:
@@ -30,6 +31,7 @@ def _anymail(name: str) -> Kind:
         label,
         f"Through your account at {label}.",
         lambda config, _: AnymailTransport(AnymailConfig.from_mapping(name, config)),
+        tells_later=True,
     )
 
 
@@ -49,6 +51,7 @@ KINDS: dict[str, Kind] = {
         "Infobip",
         "Through your account at Infobip, by its email API.",
         lambda config, _: InfobipTransport(InfobipConfig.from_mapping(config)),
+        tells_later=True,
     ),
     **{name: _anymail(name) for name in PROVIDERS},
 }
@@ -57,3 +60,8 @@ KINDS: dict[str, Kind] = {
 def build_transport(kind: str, config: Mapping[str, Any], *, keep: Keep) -> Transport:
     """A transport of the kind; KeyError for an unknown kind, ValueError or KeyError for settings it cannot use."""
     return KINDS[kind].build(config, keep)
+
+
+def tells_later() -> list[str]:
+    """The kinds that report later whether a mail arrived."""
+    return [name for name, kind in KINDS.items() if kind.tells_later]

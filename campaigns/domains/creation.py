@@ -1,8 +1,9 @@
-"""Adding a sending domain to an account."""
+"""Adding a sending domain to an account, and taking it away."""
 
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 
 from campaigns.addresses import ascii_domain
 from campaigns.domains.freemail import refuse_freemail
@@ -35,3 +36,17 @@ def create_domain(account: Account, *, name: str) -> Domain:
             "domain.exists", "The account already has this domain.", action="Use the one that is there.", status=409
         ) from error
     return domain
+
+
+def delete_domain(domain: Domain) -> None:
+    """Delete it with its keys; mail that waits for it is refused. Raises CampaignError `domain.in-use` while it has senders."""
+    try:
+        with transaction.atomic():
+            domain.delete()
+    except ProtectedError as error:
+        raise CampaignError(
+            "domain.in-use",
+            "There are from-addresses at this domain.",
+            action="Delete them in the admin first.",
+            status=409,
+        ) from error

@@ -33,6 +33,23 @@ def change_sending(
     domain.save(update_fields=["return_path", "max_per_second", "warmup_started_on"])
 
 
+def change_return_path(domain: Domain, *, address: str) -> None:
+    """Where bounces go from now on; empty means the From address. Raises what change_sending raises for it."""
+    domain.return_path = _check_return_path(domain, address) if address.strip() else ""
+    domain.save(update_fields=["return_path"])
+
+
+def change_tracking(
+    domain: Domain, *, opens: bool | None = None, clicks: bool | None = None, unsubscribes: bool | None = None
+) -> None:
+    """What the domain's mail may be followed by; None leaves a switch as it is."""
+    wanted = {"track_opens": opens, "track_clicks": clicks, "track_unsubscribes": unsubscribes}
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    for name, value in changes.items():
+        setattr(domain, name, value)
+    domain.save(update_fields=[*changes])
+
+
 def _check_return_path(domain: Domain, text: str) -> str:
     address = addresses.parse(text)
     if not is_one_organisation(address.domain, domain.name):

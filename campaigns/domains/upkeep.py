@@ -15,6 +15,7 @@ from campaigns.models import DkimKey, Domain
 _HOURLY, _DAILY = timedelta(hours=1), timedelta(days=1)
 # Somebody who publishes nothing for so long is not at it any more.
 _PATIENCE = timedelta(days=30)
+LOOK = "campaigns.tasks.look_at_domain"
 BUDGET = 60.0  # seconds: a silent nameserver takes some for each record
 
 
@@ -28,6 +29,11 @@ def verify_due(*, resolver: dns.resolver.Resolver, now: datetime) -> None:
         if jobs.is_stopping() or time.monotonic() > ends:
             return
         verify_domain(domain, resolver=resolver, now=now)
+
+
+def ask_for_look(domain: Domain) -> None:
+    """Have the domain verified soon, in the background."""
+    jobs.ring(LOOK, domain.pk)
 
 
 def find_due(*, now: datetime) -> list[Domain]:

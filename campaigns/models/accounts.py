@@ -44,6 +44,9 @@ class Account(Public, Stamped):
     )
 
     max_per_second = models.FloatField("messages per second", null=True, blank=True, help_text="Empty: no limit.")
+    max_requests_per_second = models.FloatField(
+        "API requests per second", null=True, blank=True, help_text="All keys together. Empty: no limit."
+    )
     stop_at_bounce_percent = models.FloatField(
         default=5.0, help_text="A campaign pauses itself when more of its mail than this does not arrive."
     )

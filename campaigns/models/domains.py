@@ -30,6 +30,10 @@ class Domain(Public, Stamped):
         default="",
         help_text="Where bounces go, such as bounces@mail.example.org. Empty: to the From address.",
     )
+    # What the mail of this domain may be followed by; a request can ask for less, never for more.
+    track_opens = models.BooleanField(default=True)
+    track_clicks = models.BooleanField(default=True)
+    track_unsubscribes = models.BooleanField(default=True)
     max_per_second = models.FloatField("messages per second", null=True, blank=True, help_text="Empty: no limit.")
     warmup_started_on = models.DateField(
         null=True, blank=True, help_text="From this day the daily number of messages grows by the warm-up plan."

@@ -29,7 +29,9 @@ class Message(Public):
     """One mail to one recipient.
 
     `recipient` is plain in the standard lane and empty in the HIPAA lane, whose address is sealed with the
-    placeholders; `address_key` is the blind index in both.
+    placeholders; `address_key` is the blind index in both. Mails of an API request have the number of their transport as
+    `stream`, because they leave together with those of other requests; `client_id` is the id the caller gave, which its
+    copies to cc and bcc share; `awaits_report` until the outcome has been handed out to the caller.
     """
 
     # Messages are written from the rows of submission and contacts in one statement; the database looking each of them
@@ -54,6 +56,10 @@ class Message(Public):
     sent_at = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=60, blank=True, default="")
+    stream = models.BigIntegerField(null=True)
+    # Known to the database too: the fan-out of campaigns writes neither.
+    client_id = models.CharField(max_length=200, blank=True, default="", db_default="")
+    awaits_report = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["submission", "address_key"], name="message_once_per_recipient")]
@@ -65,6 +71,13 @@ class Message(Public):
             ),
             models.Index(fields=["lease_until"], name="message_lease_sweep", condition=Q(state=MessageState.SENDING)),
             models.Index(fields=["submission", "state"], name="message_report"),
+            models.Index(
+                fields=["stream", "next_attempt_at", "id"],
+                name="message_stream_claim",
+                condition=Q(state=MessageState.QUEUED, stream__isnull=False),
+            ),
+            models.Index(fields=["client_id"], name="message_client_id", condition=~Q(client_id="")),
+            models.Index(fields=["done_at"], name="message_await_report", condition=Q(awaits_report=True)),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from django.db.models import Q
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
 from campaigns.models.campaigns import Campaign, Purpose
-from campaigns.models.domains import Sender
+from campaigns.models.domains import Domain, Sender
 from campaigns.models.templates import TemplateVersion
 from campaigns.models.transports import Transport
 
@@ -20,6 +20,10 @@ class Door(models.TextChoices):
     TEST = "test", "Test send"
     HTTP = "http", "HTTP API"
     SMTP = "smtp", "SMTP API"
+
+
+# Doors through which programs hand in mails of their own content, one request at a time.
+API_DOORS = (Door.HTTP, Door.SMTP)
 
 
 class Lane(models.TextChoices):
@@ -40,7 +44,11 @@ class SubmissionState(models.TextChoices):
 class Submission(Public, Stamped):
     """One accepted send request: the content and options its messages share.
 
-    `content` is the template version of a campaign; `payload_sealed` the sealed content of an API or SMTP request.
+    `content` is the template version of a campaign or of an API request by template; `payload_sealed` is what an API or
+    SMTP request brought, sealed, and wiped once the last of its messages has ended; `webhook_sealed` says where and with
+    what words the caller wants to be told, and lives as long as reports do. Such a request names a `from_address` instead
+    of a `sender`, and `domain` is the account's domain of that name, if it has one. `bulk_id` and the three after it are
+    the caller's own names for it, to be found again by.
     `cursor` is the last contact planned, so an interrupted fan-out goes on after it; the highest number when complete.
     Nothing is taken up before `waits_until`, because of what `waits_because` says; `resumed_at` is when a person last
     let it go on.
@@ -54,7 +62,14 @@ class Submission(Public, Stamped):
     state = models.CharField(max_length=9, choices=SubmissionState, default=SubmissionState.PLANNING)
     content = models.ForeignKey(TemplateVersion, null=True, on_delete=models.PROTECT, related_name="submissions")
     payload_sealed = models.BinaryField(null=True)
+    webhook_sealed = models.BinaryField(null=True)
     sender = models.ForeignKey(Sender, null=True, on_delete=models.PROTECT, related_name="submissions")
+    domain = models.ForeignKey(Domain, null=True, on_delete=models.SET_NULL, related_name="submissions")
+    from_address = models.CharField(max_length=320, blank=True, default="")
+    bulk_id = models.CharField(max_length=100, blank=True, default="")
+    campaign_reference = models.CharField(max_length=255, blank=True, default="")
+    entity_id = models.CharField(max_length=255, blank=True, default="")
+    application_id = models.CharField(max_length=255, blank=True, default="")
     transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="submissions")
     options = models.JSONField(default=dict)
     send_at = models.DateTimeField()
@@ -79,8 +94,17 @@ class Submission(Public, Stamped):
                 fields=["send_at"],
                 name="submission_sweep",
                 condition=Q(state__in=[SubmissionState.PLANNING, SubmissionState.OPEN]),
-            )
+            ),
+            models.Index(
+                fields=["account", "bulk_id"], name="submission_bulk", condition=~Q(bulk_id="") & Q(door__in=API_DOORS)
+            ),
+            models.Index(fields=["account", "-id"], name="submission_api_log", condition=Q(door__in=API_DOORS)),
         ]
+
+    @property
+    def sending_domain(self) -> Domain | None:
+        """The domain its mail comes from; None when the account has no such domain."""
+        return self.sender.domain if self.sender is not None else self.domain
 
     def __str__(self) -> str:
         return f"Submission {str(self.public_id)[:8]}"

@@ -28,7 +28,10 @@ class SuppressionReason(models.TextChoices):
 
 
 class Suppression(Stamped):
-    """One address, one scope; `list` is set when the scope is one list."""
+    """One address, one scope; `list` is set when the scope is one list.
+
+    Bounces, complaints and what programs added keep the address, sealed, and its domain: the Email API lists them.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="suppressions", db_index=False)
     address_key = models.CharField(max_length=43)
@@ -36,12 +39,21 @@ class Suppression(Stamped):
     list = models.ForeignKey(ContactList, null=True, blank=True, on_delete=models.CASCADE, related_name="suppressions")
     reason = models.CharField(max_length=12, choices=SuppressionReason)
     note = models.CharField(max_length=200, blank=True)
+    address_sealed = models.BinaryField(null=True)
+    recipient_domain = models.CharField(max_length=253, blank=True, default="")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
 
     class Meta:
-        indexes = [models.Index(fields=["account", "address_key"], name="suppression_lookup")]
+        indexes = [
+            models.Index(fields=["account", "address_key"], name="suppression_lookup"),
+            models.Index(
+                fields=["account", "reason", "-id"],
+                name="suppression_listed",
+                condition=Q(address_sealed__isnull=False),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "address_key", "scope"], condition=Q(list=None), name="suppression_once"

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
 
 
 class EmailTemplate(Public, Stamped):
-    """A named template; what is sent is always one of its versions."""
+    """A named template; what is sent is always one of its versions.
+
+    `sender` (an address, or `Name <address>`), `reply_to` and `landing_page` are what API requests that name the template
+    take when they say nothing themselves. One that was sent cannot be deleted: `deleted_at` hides it from the API.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="templates")
     name = models.CharField(max_length=120)
+    sender = models.CharField(max_length=400, blank=True, default="", editable=False)
+    reply_to = models.CharField(max_length=254, blank=True, default="", editable=False)
+    landing_page = models.CharField(max_length=60, blank=True, default="", editable=False)
+    changed_at = models.DateTimeField(default=timezone.now, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["name"]
@@ -61,3 +71,19 @@ class TemplateVersion(Public, Stamped):
 
     def __str__(self) -> str:
         return f"{self.template} v{self.number}"
+
+
+class TemplateAttachment(Public, Stamped):
+    """A file that API requests by this template send along; `data_sealed` is its content."""
+
+    template = models.ForeignKey(EmailTemplate, on_delete=models.CASCADE, related_name="attachments")
+    name = models.CharField(max_length=255)
+    media_type = models.CharField(max_length=127)
+    size = models.PositiveIntegerField()
+    data_sealed = models.BinaryField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"Attachment {str(self.public_id)[:8]}"

@@ -17,11 +17,17 @@ class Transport(Public, Stamped):
     kind = models.CharField(max_length=20, help_text="A name from the delivery registry.")
     config_sealed = models.BinaryField(default=bytes, editable=False)
     is_default = models.BooleanField(default=False)
+    # Taken out of the API's hands there: in no pool, and not listed, until it is taken in again.
+    is_pooled = models.BooleanField(default=True, editable=False)
     max_per_second = models.FloatField("messages per second", null=True, blank=True, help_text="Empty: no limit.")
     # The circuit breaker: after too many failures in a row nothing leaves this way until the time given here.
     failures = models.PositiveIntegerField(default=0, editable=False)
     broken_until = models.DateTimeField(null=True, editable=False)
     broken_because = models.CharField(max_length=200, blank=True, default="", editable=False)
+    # Mails of API requests leave in one stream: a worker promises to look for new ones until `streaming_until`, and a bell
+    # that was rung at `rung_at` is still unheard unless that is empty.
+    streaming_until = models.DateTimeField(null=True, editable=False)
+    rung_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["name"]

@@ -30,7 +30,24 @@ WITH due AS (
 )
 UPDATE campaigns_message SET state = 'sending', lease_until = %s, claimed_by = %s, attempts = attempts + 1
 FROM due WHERE id = due_id
-RETURNING id, public_id, contact_id, recipient, recipient_domain, address_key, attempts, placeholders_sealed, error_code
+RETURNING id, public_id, contact_id, recipient, recipient_domain, address_key, attempts, placeholders_sealed, error_code,
+          submission_id
+"""
+# The mails of many requests, by the way out they share. Paused and overdue ones are looked at and left.
+_CLAIM_STREAM = """
+WITH due AS (
+    SELECT m.id AS due_id FROM campaigns_message m
+    WHERE m.stream = %s AND m.state = 'queued' AND m.next_attempt_at <= %s
+      AND EXISTS (
+          SELECT 1 FROM campaigns_submission s
+          WHERE s.id = m.submission_id AND s.state = 'open' AND s.valid_until > %s
+      )
+    ORDER BY m.next_attempt_at, m.id LIMIT %s {lock}
+)
+UPDATE campaigns_message SET state = 'sending', lease_until = %s, claimed_by = %s, attempts = attempts + 1
+FROM due WHERE id = due_id
+RETURNING id, public_id, contact_id, recipient, recipient_domain, address_key, attempts, placeholders_sealed, error_code,
+          submission_id
 """
 
 
@@ -51,33 +68,47 @@ class Claimed:
     placeholders_sealed: bytes | None
     attributes: dict[str, Any] | None
     error_code: str = ""
+    submission_id: int = 0
 
 
 def claim_messages(submission_id: int, *, worker: str, now: datetime, limit: int = BATCH) -> list[Claimed]:
     """Up to limit due messages of an open submission, now `sending` under the worker's lease."""
-    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     at, until = map(connection.ops.adapt_datetimefield_value, (now, now + LEASE))
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_CLAIM.format(lock=lock), [submission_id, at, submission_id, at, limit, until, worker])
-        rows = cursor.fetchall()
+    rows = _claim(_CLAIM, [submission_id, at, submission_id, at, limit, until, worker])
     attributes = dict(
         Contact.objects.filter(pk__in=[row[2] for row in rows if row[2] is not None]).values_list("pk", "attributes")
     )
-    return [
-        Claimed(
-            id=row[0],
-            public_id=row[1] if isinstance(row[1], UUID) else UUID(row[1]),
-            contact_id=row[2],
-            recipient=row[3],
-            recipient_domain=row[4],
-            address_key=row[5],
-            attempts=row[6],
-            placeholders_sealed=bytes(row[7]) if row[7] is not None else None,
-            attributes=attributes.get(row[2]),
-            error_code=row[8],
-        )
-        for row in sorted(rows)
-    ]
+    return [_read(row, attributes.get(row[2])) for row in rows]
+
+
+def claim_stream(transport_id: int, *, worker: str, now: datetime, limit: int = BATCH) -> list[Claimed]:
+    """Up to limit due messages of API requests that leave by this transport, now `sending` under the worker's lease."""
+    at, until = map(connection.ops.adapt_datetimefield_value, (now, now + LEASE))
+    rows = _claim(_CLAIM_STREAM, [transport_id, at, at, limit, until, worker])
+    return [_read(row, None) for row in rows]
+
+
+def _claim(sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql.format(lock=lock), values)
+        return sorted(cursor.fetchall())
+
+
+def _read(row: tuple[Any, ...], attributes: dict[str, Any] | None) -> Claimed:
+    return Claimed(
+        id=row[0],
+        public_id=row[1] if isinstance(row[1], UUID) else UUID(row[1]),
+        contact_id=row[2],
+        recipient=row[3],
+        recipient_domain=row[4],
+        address_key=row[5],
+        attempts=row[6],
+        placeholders_sealed=bytes(row[7]) if row[7] is not None else None,
+        attributes=attributes,
+        error_code=row[8],
+        submission_id=row[9],
+    )
 
 
 def renew_lease(*, worker: str, now: datetime) -> None:

@@ -65,12 +65,12 @@ def cancel_submission(submission: Submission, *, now: datetime) -> bool:
     return True
 
 
-def cancel_released(*, now: datetime, only: int | None = None) -> int:
+def cancel_released(*, now: datetime, only: Collection[int] | None = None) -> int:
     """Cancel what a worker still held when its submission was cancelled, and gave back since; returns how many."""
     waiting = Message.objects.filter(submission=OuterRef("pk"), state__in=states.sources(MessageState.CANCELLED))
     cancelled = Submission.objects.filter(Exists(waiting), state=SubmissionState.CANCELLED)
     if only is not None:
-        cancelled = cancelled.filter(pk=only)
+        cancelled = cancelled.filter(pk__in=only)
     return cancel_waiting(submission_ids=list(cancelled.values_list("pk", flat=True)), now=now)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
+
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from campaigns.models import Event, EventKind, Message, MessageState
 from campaigns.outbox import states
@@ -27,6 +29,7 @@ class KnownMessage:
     address_key: str
     error_code: str
     attempts: int
+    recipient: str = field(repr=False)
 
     @property
     def waits(self) -> bool:
@@ -54,7 +57,7 @@ def lock_messages(public_ids: Collection[UUID], *, transport_id: int) -> tuple[d
     locked = free.select_for_update(of=("self",), no_key=True, skip_locked=True)
     found = {
         row[1]: KnownMessage(*row)
-        for row in locked.values_list("pk", "public_id", "state", "address_key", "error_code", "attempts")
+        for row in locked.values_list("pk", "public_id", "state", "address_key", "error_code", "attempts", "recipient")
     }
     return found, len(found) == ours.count()
 
@@ -70,12 +73,16 @@ def note_accepted(messages: Collection[KnownMessage], *, now: datetime) -> None:
 
 def note_delivered(messages: Collection[KnownMessage]) -> None:
     """The last system took them."""
-    _step([message.id for message in messages], MessageState.DELIVERED)
+    _step([message.id for message in messages], MessageState.DELIVERED, awaits_report=_IS_OF_A_PROGRAM)
 
 
 def note_bounced(messages: Collection[KnownMessage], *, code: str) -> None:
     """They will not arrive, for the reason of the code."""
-    _step([message.id for message in messages], MessageState.BOUNCED, error_code=code)
+    _step([message.id for message in messages], MessageState.BOUNCED, error_code=code, awaits_report=_IS_OF_A_PROGRAM)
+
+
+# Whoever sent it by the API is told once more: this is another outcome.
+_IS_OF_A_PROGRAM = ExpressionWrapper(Q(stream__isnull=False), output_field=BooleanField())
 
 
 def _step(ids: list[int], target: MessageState, **changes: object) -> None:

@@ -13,17 +13,20 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from campaigns import jobs
-from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, Transport, TransportError
+from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, TransportError
+from campaigns.delivery.base import Transport as WayOut
 from campaigns.delivery.retry import next_delay
 from campaigns.errors import CampaignError
-from campaigns.models import Door, MessageState, Submission, SubmissionState
-from campaigns.outbox import breaker, claim, control, due, finish, rates, recovery, transports
+from campaigns.models import MessageState, Submission, SubmissionState, Transport
+from campaigns.outbox import breaker, claim, finish, recovery, stream, transports
 from campaigns.outbox.claim import Claimed
-from campaigns.outbox.intake import Intake, Wait
+from campaigns.outbox.intake import Wait
 from campaigns.outbox.journal import Journal, Mark
-from campaigns.outbox.prepare import Preparer
+from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.recorder import Recorder
+from campaigns.outbox.streaming import LINGER, StreamWork
+from campaigns.outbox.work import SubmissionWork, Work
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +35,6 @@ OVERTIME = 15.0  # seconds more in which mails of the batch in hand may leave
 PATIENCE = 600.0  # seconds an answer may take after that (RFC 5321 §4.5.3.2.6: ten minutes for the final dot; SM-06)
 IDLE = 15.0  # seconds a slice waits in all for limits to let something through, before others have its process
 CHECK_EVERY = 1.0  # seconds between looks at the submission: pause and cancel take effect within 2 s
-JUDGE_EVERY = 5.0  # seconds between looks at its bounces and complaints
-JUDGE_REST = 50  # times as long as a look took, at least: it counts mails, and a campaign has a million of them
 
 _MARK_OF = {Outcome.ACCEPTED: Mark.ACCEPTED, Outcome.REJECTED: Mark.REJECTED, Outcome.DEFERRED: Mark.DEFERRED}
 
@@ -50,7 +51,9 @@ class SliceResult:
 def dispatch_slice(submission_id: int, *, budget: float = BUDGET, limit: int = claim.BATCH) -> SliceResult:
     """Hand over due messages of one submission for about budget seconds; safe beside any number of others."""
     submission = (
-        Submission.objects.select_related("account", "content__template", "sender__domain", "transport", "campaign")
+        Submission.objects.select_related(
+            "account", "content__template", "sender__domain", "domain", "transport", "campaign"
+        )
         .filter(pk=submission_id, state=SubmissionState.OPEN)
         .first()
     )
@@ -59,63 +62,89 @@ def dispatch_slice(submission_id: int, *, budget: float = BUDGET, limit: int = c
     if submission.valid_until <= timezone.now():
         claim.expire_overdue([submission_id], now=timezone.now())
     until = time.monotonic() + budget
-    run = _work(submission, until=until, limit=limit)
-    finish.finish_submissions(now=timezone.now(), only=submission_id)
+    run = _run(SubmissionWork(submission), until=until, limit=limit)
+    finish.finish_submissions(now=timezone.now(), only=[submission_id])
     if run is None:
         return SliceResult(0, more=False)
     more = run.is_limited or (time.monotonic() >= until and claim.is_due(submission_id, now=timezone.now()))
     return SliceResult(run.total, more=more, limited=run.is_limited)
 
 
-def _work(submission: Submission, *, until: float, limit: int) -> _Slice | None:
+def dispatch_stream(
+    transport_id: int, *, budget: float = BUDGET, limit: int = claim.BATCH, linger: timedelta = LINGER
+) -> SliceResult:
+    """Hand over due mails of API requests that leave by one transport, as `dispatch_slice` does.
+
+    With nothing to do it keeps its connections for `linger`: the next request is never far.
+    """
+    transport = Transport.objects.select_related("account").filter(pk=transport_id).first()
+    if transport is None:
+        return SliceResult(0, more=False)
+    work = StreamWork(transport, linger=linger)
+    run = _run(work, until=time.monotonic() + budget, limit=limit)
+    # In this order: who accepts a mail now either finds that nobody is looking, or is found by the last look.
+    work.end_promise()
+    if run is None:
+        return SliceResult(0, more=False)
+    more = run.is_limited or stream.is_due(transport_id, now=timezone.now())
+    return SliceResult(run.total, more=more, limited=run.is_limited)
+
+
+def _run(work: Work, *, until: float, limit: int) -> _Slice | None:
     """Run a slice; None when the way out is closed."""
-    closed_until = breaker.enter(submission.transport, now=timezone.now())
+    closed_until = breaker.enter(work.transport, now=timezone.now())
     if closed_until is not None:
-        _wait_for_transport(submission, until=closed_until)
+        _wait_for_transport(work, until=closed_until)
         return None
     try:
-        transport = transports.open_transport(submission.transport)
-        preparer = Preparer(submission, takes_content=transport.takes_content)
+        transport = transports.open_transport(work.transport)
+        preparer = work.open_preparer(takes_content=transport.takes_content)
     except TransportError as error:
-        _note_trouble(submission, error)
+        _note_trouble(work, error)
         return None
     except CampaignError as error:
-        _stop(submission, because=error.safe_text)
+        _stop(work, because=error.safe_text)
         return None
-    # A test is refused like any mail: its one message says why.
-    if submission.door == Door.CAMPAIGN and (because := preparer.refusal()):
+    if because := work.refusal(preparer):
         transport.close()
-        _stop(submission, because=because)
+        _stop(work, because=because)
         return None
     with contextlib.closing(transport):
-        run = _Slice(submission, transport=transport, preparer=preparer, until=until, limit=limit)
+        run = _Slice(work, transport=transport, preparer=preparer, until=until, limit=limit)
         try:
             run.hand_over()
         finally:
             run.end()
-            breaker.leave(submission.transport, now=timezone.now())
+            breaker.leave(work.transport, now=timezone.now())
     return run
 
 
-class _Slice:
-    """One worker's pass over one submission: connections, compiled content and journal are kept between batches."""
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What decides about another attempt of a message in hand."""
 
-    def __init__(
-        self, submission: Submission, *, transport: Transport, preparer: Preparer, until: float, limit: int
-    ) -> None:
+    submission_id: int
+    attempts: int
+    valid_until: datetime
+    is_held: bool
+
+
+class _Slice:
+    """One worker's pass over its work: connections, compiled content and journal are kept between batches."""
+
+    def __init__(self, work: Work, *, transport: WayOut, preparer: Prepares, until: float, limit: int) -> None:
         self.total = 0
         self.is_limited = False
-        self._submission, self._transport = submission, transport
+        self._work, self._transport = work, transport
         self._until, self._limit = until, limit
         self._journal = Journal()
-        self._intake = Intake(submission, worker=self._journal.worker)
+        self._intake = work.open_intake(worker=self._journal.worker)
         self._preparer = preparer
-        self._recorder = Recorder(submission, journal=self._journal, preparer=preparer)
-        self._attempts: dict[int, int] = {}
+        self._recorder = Recorder(work, journal=self._journal, preparer=preparer)
+        self._terms: dict[int, _Terms] = {}
         self._open = True
         self._waited = 0.0
         self._checked_at = self._claimed_at = time.monotonic()
-        self._judge_at = self._checked_at + JUDGE_EVERY
 
     def hand_over(self) -> None:
         """Send what is due, until nothing is, the time is over, or somebody says stop."""
@@ -128,7 +157,7 @@ class _Slice:
             self._settle_unanswered()
             self._recorder.flush()
             self._intake.note_unused(claim.release_claims(worker=self._journal.worker))
-            _note_trouble(self._submission, error)
+            _note_trouble(self._work, error)
 
     def end(self) -> None:
         """Record what is still unrecorded and put back what was not handed over; after a crash the sweep does it.
@@ -141,7 +170,7 @@ class _Slice:
             self._recorder.flush()
             self._intake.note_unused(claim.release_claims(worker=self._journal.worker))
             self._intake.give_back()
-            control.cancel_released(now=timezone.now(), only=self._submission.pk)
+            self._work.close()
         finally:
             self._journal.close()
 
@@ -162,13 +191,20 @@ class _Slice:
             for message in messages:
                 if not self._look_around():
                     return
-                mail = self._preparer.prepare(message, block=blocked.get(message.address_key, ""))
+                if self._work.is_stopped(message):
+                    continue  # put back when the slice ends
+                mail = self._preparer.prepare(message, block=blocked.get(message.id, ""))
                 if isinstance(mail, Result):
                     self._intake.note_unused(1)
-                    self._recorder.note(mail)
+                    self._recorder.note(mail, submission_id=message.submission_id)
                 else:
-                    self._attempts[message.id] = message.attempts
+                    self._terms[message.id] = self._terms_of(message)
                     yield mail
+
+    def _terms_of(self, message: Claimed) -> _Terms:
+        submission = self._preparer.submission_of(message)
+        is_held = recovery.is_held(submission.options)
+        return _Terms(submission.pk, message.attempts, submission.valid_until, is_held)
 
     def _claim(self) -> list[Claimed]:
         self._claimed_at = time.monotonic()
@@ -181,7 +217,7 @@ class _Slice:
     def _idle(self, wait: Wait) -> bool:
         """Wait with open connections, if it is not for long; True when it is time to send again."""
         if wait.until > timezone.now() + timedelta(seconds=IDLE):
-            due.postpone_submission(self._submission.pk, until=wait.until, because=wait.because)
+            self._work.wait(wait.until, wait.because)
             return False
         if self._waited >= IDLE or time.monotonic() >= self._until:
             self.is_limited = True
@@ -202,22 +238,13 @@ class _Slice:
 
     def _check(self, now: float) -> None:
         self._checked_at = now
-        if now >= self._judge_at and self._submission.door == Door.CAMPAIGN:
-            self._judge(now)
-        still = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
-        self._open = still and not jobs.is_stopping()
-        transport = self._submission.transport
-        if breaker.is_open(transport, timezone.now()):
+        self._open = self._work.may_go_on(now) and not jobs.is_stopping()
+        if breaker.is_open(self._work.transport, timezone.now()):
             self._open = False
-            _wait_for_transport(self._submission, until=transport.broken_until)
+            _wait_for_transport(self._work, until=self._work.transport.broken_until)
         if now - self._claimed_at >= claim.LEASE.total_seconds() / 3:
             self._claimed_at = now
             claim.renew_lease(worker=self._journal.worker, now=timezone.now())
-
-    def _judge(self, now: float) -> None:
-        rates.check_rates(self._submission, now=timezone.now())
-        done = time.monotonic()
-        self._judge_at = done + max(JUDGE_EVERY, (done - now) * JUDGE_REST)
 
     def _is_out_of_patience(self) -> bool:
         return time.monotonic() >= self._until + OVERTIME + PATIENCE
@@ -226,53 +253,55 @@ class _Slice:
         """Into the journal before anything else: the next mail leaves on the same connection right after."""
         if (mark := _MARK_OF.get(receipt.outcome)) is not None:
             self._journal.settle(receipt.id, mark, receipt.code)
-        self._recorder.note(self._result(receipt), outcome=receipt.outcome)
+        terms = self._terms.pop(receipt.id)
+        self._recorder.note(_result(receipt, terms), submission_id=terms.submission_id, outcome=receipt.outcome)
 
     def _settle_unanswered(self) -> None:
         """What left and will get no answer any more."""
-        for pk in self._journal.unanswered():
+        # One that was noted as unknown and is not recorded yet has no answer in the journal either.
+        for pk in [pk for pk in self._journal.unanswered() if pk in self._terms]:
             self._note(Receipt(pk, Outcome.UNKNOWN, recovery.UNCERTAIN))
 
-    def _result(self, receipt: Receipt) -> Result:
-        attempts = self._attempts.pop(receipt.id, 1)
-        if receipt.outcome is Outcome.ACCEPTED:
-            return Result(receipt.id, MessageState.SENT, receipt.code)
-        if receipt.outcome is Outcome.REJECTED:
-            return Result(receipt.id, MessageState.BOUNCED, receipt.code)
-        if receipt.outcome is Outcome.UNKNOWN and recovery.is_held(self._submission.options):
-            return Result(receipt.id, MessageState.HELD, recovery.UNCERTAIN)
-        # It may have been accepted: the same Message-ID goes again, and the receiver can tell.
-        return self._retry(receipt, attempts=attempts, now=timezone.now())
 
-    def _retry(self, receipt: Receipt, *, attempts: int, now: datetime) -> Result:
-        # Eight steps of jitter spread the retries and keep the groups of one record few.
-        jitter = random.randrange(8) / 7  # noqa: S311 (not a secret)
-        retry_at = now + next_delay(attempts, jitter=jitter)
-        if retry_at >= self._submission.valid_until:
-            return Result(receipt.id, MessageState.EXPIRED, receipt.code)
-        return Result(receipt.id, MessageState.QUEUED, receipt.code, retry_at=retry_at.replace(microsecond=0))
+def _result(receipt: Receipt, terms: _Terms) -> Result:
+    if receipt.outcome is Outcome.ACCEPTED:
+        return Result(receipt.id, MessageState.SENT, receipt.code)
+    if receipt.outcome is Outcome.REJECTED:
+        return Result(receipt.id, MessageState.BOUNCED, receipt.code)
+    if receipt.outcome is Outcome.UNKNOWN and terms.is_held:
+        return Result(receipt.id, MessageState.HELD, recovery.UNCERTAIN)
+    # It may have been accepted: the same Message-ID goes again, and the receiver can tell.
+    return _retry(receipt, terms, now=timezone.now())
 
 
-def _note_trouble(submission: Submission, error: TransportError) -> None:
+def _retry(receipt: Receipt, terms: _Terms, *, now: datetime) -> Result:
+    # Eight steps of jitter spread the retries and keep the groups of one record few.
+    jitter = random.randrange(8) / 7  # noqa: S311 (not a secret)
+    retry_at = now + next_delay(terms.attempts, jitter=jitter)
+    if retry_at >= terms.valid_until:
+        return Result(receipt.id, MessageState.EXPIRED, receipt.code)
+    return Result(receipt.id, MessageState.QUEUED, receipt.code, retry_at=retry_at.replace(microsecond=0))
+
+
+def _note_trouble(work: Work, error: TransportError) -> None:
     """The way out does not work: everything that leaves by it waits a while, or this for a person."""
-    log.warning("transport %s: %s", submission.transport_id, error.code)
+    log.warning("transport %s: %s", work.transport.pk, error.code)
     if error.permanent:
-        control.stop_submission(submission, because=error.safe_text)
+        work.stop(error.safe_text)
         return
     now = timezone.now()
-    breaker.note_broken(submission.transport, now=now, because=error.safe_text)
-    _wait_for_transport(submission, until=submission.transport.broken_until)
+    breaker.note_broken(work.transport, now=now, because=error.safe_text)
+    _wait_for_transport(work, until=work.transport.broken_until)
 
 
-def _stop(submission: Submission, *, because: str) -> None:
+def _stop(work: Work, *, because: str) -> None:
     """Every mail of it would fail, for good: a person mends what it is, and resumes."""
-    control.stop_submission(submission, because=because)
-    breaker.leave(submission.transport, now=timezone.now())
+    work.stop(because)
+    breaker.leave(work.transport, now=timezone.now())
 
 
-def _wait_for_transport(submission: Submission, *, until: datetime | None) -> None:
-    until = until or timezone.now() + breaker.FIRST_PAUSE
-    due.postpone_submission(submission.pk, until=until, because=submission.transport.broken_because)
+def _wait_for_transport(work: Work, *, until: datetime | None) -> None:
+    work.wait(until or timezone.now() + breaker.FIRST_PAUSE, work.transport.broken_because)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q
 
-from campaigns.models import Message, MessageState, Submission, SubmissionState
+from campaigns.models import API_DOORS, Message, MessageState, Submission, SubmissionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,10 @@ def find_due(*, now: datetime) -> Waiting:
     queued = Message.objects.filter(submission=OuterRef("pk"), state=MessageState.QUEUED)
     held = Message.objects.filter(submission=OuterRef("pk"), state__in=[MessageState.QUEUED, MessageState.HELD])
     unfinished = Submission.objects.order_by("send_at", "pk")
-    opened = unfinished.filter(Q(waits_until=None) | Q(waits_until__lte=now), state=SubmissionState.OPEN)
+    # Mails of API requests leave by streams, which have a bell of their own.
+    opened = unfinished.exclude(door__in=API_DOORS).filter(
+        Q(waits_until=None) | Q(waits_until__lte=now), state=SubmissionState.OPEN
+    )
     return Waiting(
         to_plan=list(unfinished.filter(state=SubmissionState.PLANNING).values_list("pk", flat=True)),
         to_dispatch=list(

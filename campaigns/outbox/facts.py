@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from campaigns.content.compile import CompiledVersion
 from campaigns.models import Door, Submission
-from compliance.facts import SendFacts
+from compliance.facts import AttachmentFacts, SendFacts
 
-FEATURES = {Door.CAMPAIGN: "campaign.broadcast", Door.TEST: "campaign.test-send"}
+FEATURES = {
+    Door.CAMPAIGN: "campaign.broadcast",
+    Door.TEST: "campaign.test-send",
+    Door.HTTP: "api.email",
+    Door.SMTP: "smtp.email",
+}
 SIZE_STEP = 64 * 1024
 
 
-def submission_facts(submission: Submission, *, compiled: CompiledVersion) -> SendFacts:
+def submission_facts(
+    submission: Submission,
+    *,
+    has_unsubscribe_link: bool,
+    has_postal_address: bool,
+    attachments: tuple[AttachmentFacts, ...] = (),
+    transport_kind: str | None = None,
+) -> SendFacts:
     """What is true for every message of the submission; the recipient's part is still unknown, so it would block."""
-    assert submission.sender is not None
+    domain = submission.sending_domain
     return SendFacts(
         feature=FEATURES.get(Door(submission.door), ""),
         lane=submission.lane,
         purpose=submission.purpose,
         account_baa_status=submission.account.baa_status,
-        transport_kind=submission.transport.kind,
-        sender_domain_verified=submission.sender.domain.is_verified,
-        has_unsubscribe_link=compiled.has_unsubscribe_link,
-        has_postal_address=compiled.has_postal_address and bool(submission.account.postal_address.strip()),
+        transport_kind=submission.transport.kind if transport_kind is None else transport_kind,
+        sender_domain_verified=domain is not None and domain.is_verified,
+        has_unsubscribe_link=has_unsubscribe_link,
+        has_postal_address=has_postal_address and bool(submission.account.postal_address.strip()),
         message_bytes=None,
+        attachments=attachments,
         recipient_block=None,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Protocol
 
 from django.utils import timezone
 
@@ -23,6 +24,16 @@ class Wait:
 
     until: datetime
     because: str
+
+
+class Intakes(Protocol):
+    """Claims for one worker; `wait` is set once nothing more may leave for now."""
+
+    wait: Wait | None
+
+    def take(self, limit: int) -> list[Claimed]: ...
+    def note_unused(self, count: int) -> None: ...
+    def give_back(self) -> None: ...
 
 
 class Intake:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from django.db import DatabaseError
-from django.utils import timezone
 
 from campaigns.audiences import suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
 from campaigns.models import MessageState, Submission
-from campaigns.outbox import facts, render, render_content, transports
+from campaigns.outbox import facts, transports
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.pens import open_pen
 from campaigns.outbox.record import Result
 from compliance import gate, vault
 from compliance.facts import SendFacts
@@ -30,18 +32,32 @@ class _Judgement:
     recipients: int = 0
 
 
+class Prepares(Protocol):
+    """Turns claimed messages into mails, or into the reason why there is none."""
+
+    def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]: ...
+    def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result: ...
+    def submission_of(self, message: Claimed) -> Submission: ...
+    def decisions(self) -> list[gate.Decided]: ...
+    def forget_decisions(self) -> None: ...
+
+
 class Preparer:
-    """Turns claimed messages of one submission into mails, or into the reason why there is none."""
+    """Prepares the messages of one submission."""
 
     def __init__(self, submission: Submission, *, takes_content: bool) -> None:
         """Raises CampaignError when no mail of the submission can be made at all, TransportError when not now."""
         self._submission = submission
         try:
-            self._letterhead = render.make_letterhead(submission)
+            self._pen = open_pen(submission, takes_content=takes_content)
         except vault.KeysUnavailable:
             raise transports.keys_unavailable() from None
-        self._facts = facts.submission_facts(submission, compiled=self._letterhead.compiled)
-        self._make = render_content.make_content if takes_content else _make_wire
+        self._facts = facts.submission_facts(
+            submission,
+            has_unsubscribe_link=self._pen.has_unsubscribe_link,
+            has_postal_address=self._pen.has_postal_address,
+            attachments=self._pen.attachments,
+        )
         self._judgements: dict[tuple[str, int], _Judgement] = {}
 
     def refusal(self) -> str:
@@ -49,15 +65,21 @@ class Preparer:
         verdict = gate.decide(facts.recipient_facts(self._facts, block="", size=0))
         return "" if verdict.allowed else verdict.findings[0].text
 
-    def blocked(self, messages: list[Claimed]) -> dict[str, str]:
-        """Who opted out since planning, by address key: asked once a batch, right before hand-over (UN-11)."""
-        return suppression.blocked(
+    def submission_of(self, message: Claimed) -> Submission:
+        """The submission a message belongs to."""
+        del message
+        return self._submission
+
+    def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]:
+        """Who opted out since planning, by message: asked once a batch, right before hand-over (UN-11)."""
+        found = suppression.blocked(
             self._submission.account_id,
             keys=[message.address_key for message in messages],
             contact_ids=[message.contact_id for message in messages if message.contact_id is not None],
             purpose=self._submission.purpose,
             list_ids=self._submission.options.get("lists", []),
         )
+        return {message.id: found[message.address_key] for message in messages if message.address_key in found}
 
     def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result:
         """The mail for one recipient, or how the message ends without one; `block` is their opt-out or ''."""
@@ -73,7 +95,8 @@ class Preparer:
 
     def decisions(self) -> list[gate.Decided]:
         """What was decided since the last record."""
-        return [gate.Decided(j.facts, j.verdict, j.recipients) for j in self._judgements.values() if j.recipients]
+        judged = [entry for entry in self._judgements.values() if entry.recipients]
+        return [gate.Decided(self._submission.pk, j.facts, j.verdict, j.recipients) for j in judged]
 
     def forget_decisions(self) -> None:
         """They are recorded."""
@@ -90,7 +113,7 @@ class Preparer:
 
     def _write(self, message: Claimed) -> tuple[OutgoingEmail, int]:
         try:
-            return self._make(self._letterhead, message)
+            return self._pen.write(message)
         except vault.KeysUnavailable:
             # Everybody's mail is meant, not this one: it must not be taken for one that cannot be made.
             raise transports.keys_unavailable() from None
@@ -101,10 +124,3 @@ class Preparer:
             # all behind it, slice after slice. No traceback and no cause: their texts could quote a value.
             log.error("message %s: rendering failed: %s", message.public_id, type(error).__name__)  # noqa: TRY400
             raise CampaignError("message.render-failed", "The mail for this person could not be made.") from None
-
-
-def _make_wire(letterhead: render.Letterhead, message: Claimed) -> tuple[OutgoingEmail, int]:
-    """The mail as wire bytes, signed."""
-    data = render.render_message(letterhead, message=message, date=timezone.now())
-    mail_from = render.return_path(letterhead, message)
-    return OutgoingEmail(message.id, message.public_id, mail_from, render.wire_mailbox(message), data), len(data)

@@ -10,11 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from campaigns.delivery.base import Outcome
-from campaigns.models import Submission
 from campaigns.outbox import breaker, record
 from campaigns.outbox.journal import Journal
-from campaigns.outbox.prepare import Preparer
+from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
+from campaigns.outbox.work import Work
 from compliance import gate
 
 FLUSH_EVERY = 0.2  # seconds between records
@@ -24,15 +24,17 @@ FLUSH_SIZE = 500
 class Recorder:
     """Collects what became of messages and writes it down together with the decisions about them."""
 
-    def __init__(self, submission: Submission, *, journal: Journal, preparer: Preparer) -> None:
-        self._submission, self._journal, self._preparer = submission, journal, preparer
+    def __init__(self, work: Work, *, journal: Journal, preparer: Prepares) -> None:
+        self._work, self._journal, self._preparer = work, journal, preparer
         self._results: list[Result] = []
+        self._touched: set[int] = set()
         self._outcomes: Counter[Outcome] = Counter()
         self._flushed_at = time.monotonic()
 
-    def note(self, result: Result, *, outcome: Outcome | None = None) -> None:
+    def note(self, result: Result, *, submission_id: int, outcome: Outcome | None = None) -> None:
         """A message's end or its next try; `outcome` says what the way out made of it, None when it was not asked."""
         self._results.append(result)
+        self._touched.add(submission_id)
         if outcome is not None:
             self._outcomes[outcome] += 1
 
@@ -49,10 +51,12 @@ class Recorder:
             return
         with transaction.atomic():
             record.record_results(self._results, worker=self._journal.worker, now=now)
-            gate.record(self._submission.pk, decided=decided, now=now)
+            gate.record(decided, now=now)
         self._preparer.forget_decisions()
         self._journal.forget(result.id for result in self._results)
         self._results = []
+        touched, self._touched = self._touched, set()
+        self._work.note_recorded(touched)
         self._tell_breaker(now)
 
     def _tell_breaker(self, now: datetime) -> None:
@@ -60,5 +64,5 @@ class Recorder:
         failed = self._outcomes[Outcome.DEFERRED] + self._outcomes[Outcome.UNKNOWN]
         self._outcomes.clear()
         breaker.note_outcomes(
-            self._submission.transport, failed=failed, succeeded=answered, now=now, because=breaker.KEEPS_DEFERRING
+            self._work.transport, failed=failed, succeeded=answered, now=now, because=breaker.KEEPS_DEFERRING
         )

@@ -13,9 +13,9 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from campaigns.models import DayCount, DomainLimit, Door, Submission, TokenBucket
+from campaigns.bucket import Level, Line, Rate
+from campaigns.models import Account, DayCount, Domain, DomainLimit, Door, Submission, TokenBucket, Transport
 from campaigns.outbox import daily
-from campaigns.outbox.bucket import Level, Line, Rate
 from campaigns.outbox.daily import DailyCap
 
 # A limit by the second evens out within a second. One by the hour may bring two minutes' worth at once: whole batches,
@@ -144,6 +144,29 @@ def open_limits(submission: Submission) -> Limits:
         cap=_find_cap(submission),
         by_domain={row.domain: (f"to:{account.pk}:{row.domain}", Rate(row.max_per_second)) for row in rows},
     )
+
+
+def open_stream_limits(transport: Transport) -> Limits:
+    """What limits the mails of all requests that leave by a transport (loaded with its account)."""
+    account = transport.account
+    found = [
+        (f"account:{account.pk}", account.max_per_second, "The account's limit is reached."),
+        (f"transport:{transport.pk}", transport.max_per_second, "The limit of this way to send is reached."),
+    ]
+    shared = {key: Limit(Rate(per_second), because) for key, per_second, because in found if per_second}
+    return Limits(shared=shared, cap=None, by_domain={})
+
+
+def open_domain_limits(domain: Domain | None, *, account: Account) -> Limits:
+    """What limits the mails from one sender domain, besides what limits the whole stream, in one query."""
+    rows = DomainLimit.objects.filter(account=account, max_per_second__gt=0)
+    by_domain = {row.domain: (f"to:{account.pk}:{row.domain}", Rate(row.max_per_second)) for row in rows}
+    if domain is None:
+        return Limits(shared={}, cap=None, by_domain=by_domain)
+    shared = {}
+    if domain.max_per_second:
+        shared[f"domain:{domain.pk}"] = Limit(Rate(domain.max_per_second), f"The limit of {domain.name} is reached.")
+    return Limits(shared=shared, cap=daily.open_cap(domain, account=account), by_domain=by_domain)
 
 
 def _shared_limits(submission: Submission) -> dict[str, Limit]:

@@ -51,6 +51,39 @@ class SendWindow:
         return {"start": f"{self.start:%H:%M}", "end": f"{self.end:%H:%M}", "zone": str(self.zone)}
 
 
+@dataclass(frozen=True, slots=True)
+class WeekWindow:
+    """Days of the week (Monday is 0) and hours of them, in UTC, in which the mails of an API request may leave.
+
+    Without hours the whole day; over midnight when the end is the earlier one.
+    """
+
+    days: tuple[int, ...]
+    start: time = time.min
+    end: time = time.min
+
+    def opens_at(self, now: datetime) -> datetime | None:
+        """When it opens next; None while it is open."""
+        today = now.astimezone(UTC).date()
+        length = (datetime.combine(today, self.end) - datetime.combine(today, self.start)) % _DAY or _DAY
+        for days in range(-1, 9):
+            opens = datetime.combine(today + days * _DAY, self.start, UTC)
+            if opens.weekday() in self.days and now < opens + length:
+                return None if opens <= now else opens
+        raise AssertionError("a week has every day")
+
+    def as_option(self) -> dict[str, Any]:
+        """The form a submission keeps it in."""
+        return {"days": list(self.days), "start": f"{self.start:%H:%M}", "end": f"{self.end:%H:%M}"}
+
+
+def read_week(options: Mapping[str, Any]) -> WeekWindow | None:
+    """The days and hours in the options of an API request; None when its mails may leave at any time."""
+    if not (kept := options.get("week")):
+        return None
+    return WeekWindow(tuple(kept["days"]), time.fromisoformat(kept["start"]), time.fromisoformat(kept["end"]))
+
+
 def read_window(options: Mapping[str, Any]) -> SendWindow | None:
     """The window in the options of a submission; None when it may send at any hour."""
     kept = options.get("window")

@@ -58,7 +58,10 @@ def _draft_facts(campaign: Campaign, *, transport: Transport | None) -> SendFact
         sender=campaign.sender,
         transport=transport,
     )
-    return replace(submission_facts(draft, compiled=compiled), recipient_block="", message_bytes=0)
+    known = submission_facts(
+        draft, has_unsubscribe_link=compiled.has_unsubscribe_link, has_postal_address=compiled.has_postal_address
+    )
+    return replace(known, recipient_block="", message_bytes=0)
 
 
 def campaign_transport(campaign: Campaign) -> Transport | None:

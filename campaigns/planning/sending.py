@@ -131,7 +131,7 @@ def give_up_held(campaign: Campaign, *, by: Person = None) -> None:
     now = timezone.now()
     for submission in _held_submissions(campaign):
         control.give_up_held(submission, now=now)
-        finish.finish_submissions(now=now, only=submission.pk)
+        finish.finish_submissions(now=now, only=[submission.pk])
     _note(campaign, "in doubt, left", by)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 from django.utils import timezone
 
 from campaigns.models import Campaign, Submission, SubmissionState
-from campaigns.outbox import claim, due, recovery
-from campaigns.outbox.dispatch import dispatch_slice
+from campaigns.outbox import claim, due, recovery, stream
+from campaigns.outbox.dispatch import dispatch_slice, dispatch_stream
 from campaigns.outbox.reports import campaign_report
 from campaigns.planning import fanout, sending
 
@@ -25,6 +26,9 @@ def work_once() -> tuple[bool, int]:
     for submission_id in waiting.to_plan:
         fanout.plan_submission(submission_id)
     claimed = sum(dispatch_slice(submission_id).claimed for submission_id in waiting.to_dispatch)
+    claimed += sum(
+        dispatch_stream(transport_id, linger=timedelta(0)).claimed for transport_id in stream.find_due(now=now)
+    )
     return bool(claimed or waiting.to_plan), claimed
 
 

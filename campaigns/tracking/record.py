@@ -120,11 +120,13 @@ def _step(fresh: Sequence[Report], known: dict[UUID, KnownMessage], *, now: date
 def _suppress(fresh: Sequence[Report], known: dict[UUID, KnownMessage], *, account_id: int, now: datetime) -> None:
     entries = []
     for report in fresh:
-        key = known[report.message_id].address_key
+        key, address = known[report.message_id].address_key, known[report.message_id].recipient
         if report.is_dead:
-            entries.append(suppression.Entry(key, SuppressionScope.EVERYTHING, SuppressionReason.BOUNCE))
+            scope, reason = SuppressionScope.EVERYTHING, SuppressionReason.BOUNCE
+            entries.append(suppression.Entry(key, scope, reason, address=address))
         elif report.kind == EventKind.COMPLAINED:
-            entries.append(suppression.Entry(key, SuppressionScope.MARKETING, SuppressionReason.COMPLAINT))
+            scope, reason = SuppressionScope.MARKETING, SuppressionReason.COMPLAINT
+            entries.append(suppression.Entry(key, scope, reason, address=address))
         elif report.kind == EventKind.UNSUBSCRIBED:
             consent.unsubscribe_marketing(account_id, address_key=key, now=now)
     suppression.suppress_many(account_id, entries=entries)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 TAGS: dict[str, str] = {
+    "campaigns.tasks.check_addresses": "people.profiles",
+    "campaigns.tasks.dispatch_stream": "api.email",
     "campaigns.tasks.dispatch_submission": "operation.health",
+    "campaigns.tasks.forget_expired": "operation.health",
+    "campaigns.tasks.look_at_domain": "delivery.domains",
     "campaigns.tasks.look_at_domains": "delivery.domains",
     "campaigns.tasks.plan_submission": "campaign.broadcast",
     "campaigns.tasks.run_import": "people.profiles",

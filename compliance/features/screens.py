@@ -6,6 +6,7 @@ from __future__ import annotations
 TAGS: dict[str, str] = {
     "auth.User": "account.people",
     "campaigns.Account": "account.people",
+    "campaigns.ApiKey": "account.people",
     "campaigns.Campaign": "campaign.broadcast",
     "campaigns.Contact": "people.profiles",
     "campaigns.ContactList": "people.profiles",

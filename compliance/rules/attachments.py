@@ -76,6 +76,12 @@ def check_contents(facts: SendFacts) -> Finding | None:
     )
 
 
+def judge_file(file: AttachmentFacts) -> Finding | None:
+    """What the rules above find about one file before it is attached to anything."""
+    facts = SendFacts("", "", "", "", "", True, None, None, None, attachments=(file,))
+    return check_names(facts) or check_types(facts) or check_contents(facts)
+
+
 def _first(
     facts: SendFacts, is_bad: Callable[[AttachmentFacts], bool], code: str, text: str, action: str
 ) -> Finding | None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from campaigns.outbox.bucket import SKEW, Level, Line, Rate
+from campaigns.bucket import SKEW, Level, Line, Rate
 
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 RATES = st.builds(

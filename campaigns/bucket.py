@@ -1,4 +1,4 @@
-"""The arithmetic of a token bucket: it fills at a steady rate up to its burst, and each mail takes one token."""
+"""The arithmetic of a token bucket: it fills at a steady rate up to its burst, and each mail or request takes one token."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Level:
 
     @property
     def whole(self) -> int:
-        """How many mails may go."""
+        """How many may go."""
         return math.floor(self.tokens + _DUST)
 
     def refill(self, rate: Rate, *, now: datetime) -> Level:

@@ -1,0 +1,202 @@
+"""What an API or SMTP request brings along, sealed for as long as its mails wait.
+
+Sealed form: JSON of everything but files, a NUL, and the files one behind the other. JSON has no NUL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from campaigns.content.letter import Attachment
+from campaigns.errors import CampaignError
+from campaigns.models import Submission
+from compliance import vault
+
+Mailbox = tuple[str, str]
+"""(display name or "", mailbox with its domain as A-label)."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Heading:
+    """What the mails of one group show: `to` is None where each reader sees only their own address."""
+
+    to: tuple[Mailbox, ...] | None = None
+    cc: tuple[Mailbox, ...] = ()
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Webhook:
+    """Where the caller wants to be told, and what to say besides; empty: the account's subscriptions apply."""
+
+    delivery_url: str = ""
+    tracking_url: str = ""
+    content_type: str = "application/json"
+    intermediate: bool = False
+    notify: bool = True
+    callback_data: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Masking:
+    """How the values of one placeholder are hidden in the mail (Infobip's placeholdersMasking)."""
+
+    name: str
+    side: str = "L"
+    mask: str = "*"
+    visible: int = 0
+    delimiter: str = ""
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ListedFile:
+    """An attachment inside a finished mail: its name, its type by content (None: not recognised), its size in bytes."""
+
+    name: str
+    detected_type: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Payload:
+    """The content of one request; track_… None: as account and domain say.
+
+    `raw` is a finished mail instead of texts, and `listed` the files in it.
+    """
+
+    from_name: str
+    from_mailbox: str
+    headings: tuple[Heading, ...] = (Heading(),)
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    amp: str = ""
+    language: str = "1"
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    headers: tuple[Mailbox, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    raw: bytes = b""
+    listed: tuple[ListedFile, ...] = ()
+    masking: tuple[Masking, ...] = ()
+    track_opens: bool | None = None
+    track_clicks: bool | None = None
+    pixel_at_top: bool = True
+    landing_placeholders: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Personal:
+    """What is one recipient's alone: which heading, their part in it (to, cc, bcc), their name and values."""
+
+    heading: int = 0
+    part: str = "to"
+    name: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+NOBODY_SPECIAL = Personal()
+
+
+def seal_payload(submission: Submission, payload: Payload) -> bytes:
+    """The payload as its submission keeps it."""
+    files = [*(entry.data for entry in payload.attachments), payload.raw]
+    kept = asdict(payload, dict_factory=_without_files)
+    kept["sizes"] = [len(data) for data in files]
+    head = json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return vault.seal(b"\0".join((head, b"".join(files))), **_context(submission))
+
+
+def _without_files(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if not isinstance(value, bytes)}
+
+
+def open_payload(submission: Submission) -> Payload:
+    """The payload of a submission; raises CampaignError `message.seal-broken` or `message.content-gone`."""
+    if submission.payload_sealed is None:
+        raise CampaignError("message.content-gone", "The content of this mail was deleted after it was sent.")
+    try:
+        head, _, files = vault.unseal(bytes(submission.payload_sealed), **_context(submission)).partition(b"\0")
+    except vault.SealBroken:
+        raise CampaignError("message.seal-broken", "The content of this mail cannot be opened.") from None
+    kept: dict[str, Any] = json.loads(head)
+    data, start = [], 0
+    for size in kept.pop("sizes"):
+        data.append(files[start : start + size])
+        start += size
+    headings = tuple(
+        Heading(
+            to=None if entry["to"] is None else _pairs(entry["to"]),
+            cc=_pairs(entry["cc"]),
+            reply_to=entry["reply_to"],
+        )
+        for entry in kept.pop("headings")
+    )
+    attachments = [Attachment(**entry, data=file) for entry, file in zip(kept.pop("attachments"), data, strict=False)]
+    masking = [Masking(**{**entry, "skipped": tuple(entry["skipped"])}) for entry in kept.pop("masking")]
+    listed = tuple(ListedFile(**entry) for entry in kept.pop("listed"))
+    return Payload(
+        **{**kept, "headers": _pairs(kept["headers"])},
+        headings=headings,
+        attachments=tuple(attachments),
+        masking=tuple(masking),
+        listed=listed,
+        raw=data[-1],
+    )
+
+
+def _pairs(rows: list[list[str]]) -> tuple[Mailbox, ...]:
+    return tuple((name, text) for name, text in rows)
+
+
+def seal_webhook(submission: Submission, webhook: Webhook) -> bytes | None:
+    """Where the caller wants to be told, as the submission keeps it; None when nothing was said about it."""
+    if webhook == Webhook():
+        return None
+    text = json.dumps(asdict(webhook), ensure_ascii=False, separators=(",", ":"))
+    return vault.seal(text.encode("utf-8", "replace"), **_context(submission, "webhook"))
+
+
+def open_webhook(submission: Submission) -> Webhook:
+    """Where the caller wants to be told; the usual when nothing was said, or when it cannot be opened any more."""
+    if submission.webhook_sealed is None:
+        return Webhook()
+    try:
+        opened = vault.unseal(bytes(submission.webhook_sealed), **_context(submission, "webhook"))
+    except vault.SealBroken:
+        return Webhook()
+    return Webhook(**json.loads(opened))
+
+
+def _context(submission: Submission, field: str = "payload") -> dict[str, str]:
+    account, mine = str(submission.account.public_id), str(submission.public_id)
+    return {"account": account, "thing": "submission", "id": mine, "field": field}
+
+
+def seal_personal(submission: Submission, personal: Personal, *, message_id: str) -> bytes | None:
+    """One recipient's part as the message keeps it; None when there is nothing special about them."""
+    if personal == NOBODY_SPECIAL:
+        return None
+    # By hand: a request has a thousand of them, and asdict() copies whatever is in the values.
+    kept = {"heading": personal.heading, "part": personal.part, "name": personal.name, "values": personal.values}
+    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+    return vault.seal(text.encode("utf-8", "replace"), **personal_context(submission, message_id))
+
+
+def open_personal(submission: Submission, sealed: bytes | None, *, message_id: str) -> Personal:
+    """One recipient's part; raises CampaignError `message.seal-broken`."""
+    if sealed is None:
+        return NOBODY_SPECIAL
+    try:
+        return Personal(**json.loads(vault.unseal(sealed, **personal_context(submission, message_id))))
+    except vault.SealBroken:
+        raise CampaignError("message.seal-broken", "The values of this message cannot be opened.") from None
+
+
+def personal_context(submission: Submission, message_id: str) -> dict[str, str]:
+    """Where the sealed part of a message belongs."""
+    account = str(submission.account.public_id)
+    return {"account": account, "thing": "message", "id": message_id, "field": "placeholders"}

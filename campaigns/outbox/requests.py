@@ -1,0 +1,265 @@
+"""Mail of programs on its way into the ledger: what a request is, what can be refused at once, and the rows it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+
+from campaigns import filetypes, tokens
+from campaigns.addresses import Address
+from campaigns.errors import CampaignError
+from campaigns.models import (
+    Account,
+    BaaStatus,
+    Door,
+    Lane,
+    Purpose,
+    Submission,
+    SubmissionState,
+    TemplateVersion,
+    Transport,
+)
+from campaigns.models import Domain as SendingDomain
+from campaigns.outbox import facts
+from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
+from campaigns.outbox.pools import choose_transport
+from campaigns.outbox.rows import NewMessage
+from campaigns.outbox.windows import WeekWindow
+from compliance import gate
+from compliance.facts import AttachmentFacts
+
+MOST_RECIPIENTS = 1000
+LONGEST_VALIDITY = timedelta(hours=48)
+KEYS_KEPT = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Addressee:
+    """One address of a group: its name and values, and the id the caller gave the mail to it."""
+
+    address: Address
+    name: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    client_id: str = ""
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        return self.name, self.address.mailbox
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Group:
+    """Recipients that belong together. With `together` everybody in `to` sees the others, else only themselves."""
+
+    to: tuple[Addressee, ...]
+    cc: tuple[Addressee, ...] = ()
+    bcc: tuple[Addressee, ...] = ()
+    reply_to: str = ""
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EmailRequest:
+    """One mail to one or more groups. `payload.headings` is filled in here; with `content` the texts are a version's."""
+
+    groups: tuple[Group, ...]
+    payload: Payload
+    sender_domain: str
+    webhook: Webhook = field(default_factory=Webhook)
+    content: TemplateVersion | None = None
+    valid_for: timedelta = LONGEST_VALIDITY
+    week: WeekWindow | None = None
+    pool: str = ""
+    campaign_reference: str = ""
+    entity_id: str = ""
+    application_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Batch:
+    """What one call brings: mails that share a bulk id and a time. `keys` is what a repetition is recognised by."""
+
+    account: Account
+    door: Door
+    purpose: Purpose
+    requests: tuple[EmailRequest, ...]
+    send_at: datetime
+    bulk_id: str = ""
+    lane: Lane = Lane.STANDARD
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Accepted:
+    """One mail taken: to whom, and the id the caller knows it by."""
+
+    address: Address
+    message_id: str
+
+
+def check_batch(batch: Batch, *, malformed: int = 0) -> None:
+    """What can be said at once, before anything is stored; raises CampaignError.
+
+    Codes: `request.no-recipients`, `request.too-many-recipients` (counting `malformed` ones too), `request.too-large`, and
+    those of rules about files and agreements, which no report could put right.
+    """
+    _check_size(batch, malformed=malformed)
+    for request in batch.requests:
+        if request.payload.attachments or request.payload.listed or batch.account.baa_status != BaaStatus.NONE:
+            _ask_gate(batch, request)
+
+
+def _ask_gate(batch: Batch, request: EmailRequest) -> None:
+    """Ask the gate about what is known now: files and features. The rest it is asked at hand-over."""
+    payload = request.payload
+    files = (
+        *(AttachmentFacts(file.name, file.detected_type, file.size) for file in payload.listed),
+        *(
+            AttachmentFacts(entry.name, filetypes.detect_type(entry.name, entry.data), len(entry.data))
+            for entry in payload.attachments
+        ),
+    )
+    draft = Submission(account=batch.account, door=batch.door, lane=batch.lane, purpose=batch.purpose)
+    known = facts.submission_facts(
+        draft, transport_kind="", has_unsubscribe_link=True, has_postal_address=True, attachments=files
+    )
+    for finding in gate.decide(facts.recipient_facts(known, block="", size=0)).findings:
+        if not finding.code.startswith("sender."):
+            status = 400 if finding.code.startswith("attachment.") else 403
+            raise CampaignError(finding.code, finding.text, action=finding.action, status=status)
+
+
+def _check_size(batch: Batch, *, malformed: int) -> None:
+    count = malformed + sum(
+        len(group.to) + len(group.cc) + len(group.bcc) for request in batch.requests for group in request.groups
+    )
+    if not count:
+        raise CampaignError("request.no-recipients", "There is nobody to send to.", action="Name a recipient.")
+    if count > MOST_RECIPIENTS:
+        raise CampaignError(
+            "request.too-many-recipients",
+            f"One request has at most {MOST_RECIPIENTS} recipients, counted over to, cc and bcc.",
+            action="Send the others with another request.",
+        )
+    for request in batch.requests:
+        files = sum(len(entry.data) for entry in request.payload.attachments) + len(request.payload.raw)
+        # Base64 makes 4 of 3 and adds line ends: the limit is on the mail as it leaves (evil input 16).
+        if files * 1.37 > settings.MAX_MESSAGE_BYTES and not request.payload.raw:
+            raise _too_large()
+        if len(request.payload.raw) > settings.MAX_MESSAGE_BYTES:
+            raise _too_large()
+
+
+def _too_large() -> CampaignError:
+    megabytes = settings.MAX_MESSAGE_BYTES // (1024 * 1024)
+    return CampaignError(
+        "request.too-large",
+        f"A mail has at most {megabytes} MB with its attachments.",
+        action="Attach less.",
+        status=413,
+    )
+
+
+def find_transport(account: Account, *, pool: str, domain: SendingDomain | None) -> Transport:
+    """The way out for mail of this pool and domain; raises CampaignError `request.no-transport` or `request.pool-…`."""
+    transport = choose_transport(account, pool=pool, domain=domain)
+    if transport is None:
+        raise CampaignError(
+            "request.no-transport",
+            "This account has no way to send.",
+            action="Choose a default way to send in the admin.",
+            status=503,
+        )
+    return transport
+
+
+def make_submission(
+    batch: Batch, request: EmailRequest, *, transport: Transport, domain: SendingDomain | None
+) -> Submission:
+    """The unsaved submission of a request, its payload sealed."""
+    count = sum(len(group.to) + len(group.cc) + len(group.bcc) for group in request.groups)
+    submission = Submission(
+        account=batch.account,
+        door=batch.door,
+        lane=batch.lane,
+        purpose=batch.purpose,
+        state=SubmissionState.OPEN,
+        content=request.content,
+        domain=domain,
+        transport=transport,
+        options={"week": request.week.as_option()} if request.week else {},
+        send_at=batch.send_at,
+        valid_until=batch.send_at + min(request.valid_for, LONGEST_VALIDITY),
+        planned=count,
+        from_address=request.payload.from_mailbox,
+        bulk_id=batch.bulk_id,
+        campaign_reference=request.campaign_reference,
+        entity_id=request.entity_id,
+        application_id=request.application_id,
+    )
+    headings = tuple(_heading(group) for group in request.groups)
+    submission.webhook_sealed = seal_webhook(submission, request.webhook)
+    submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
+    return submission
+
+
+def _heading(group: Group) -> Heading:
+    alone = not group.together and len(group.to) > 1
+    return Heading(
+        to=None if alone else tuple(entry.shown for entry in group.to),
+        cc=tuple(entry.shown for entry in group.cc),
+        reply_to=group.reply_to,
+    )
+
+
+def make_messages(
+    submission: Submission, request: EmailRequest, *, batch: Batch
+) -> tuple[list[NewMessage], list[Accepted]]:
+    """The messages of a request in the order of its recipients, and what the caller is told of them."""
+    messages: dict[str, NewMessage] = {}
+    answers: list[Accepted] = []
+    for number, group in enumerate(request.groups):
+        told: str | None = None
+        for part, entry in _parts(group):
+            key = tokens.address_key(entry.address, account=batch.account.public_id)
+            if key in messages:
+                # Nobody gets one mail twice: whoever is named twice has it by the first name.
+                answers.append(Accepted(entry.address, messages[key].told_id))
+                continue
+            shared = told if group.together and part == "to" and told is not None else ""
+            message = _make_message(submission, entry, key=key, heading=number, part=part, client_id=shared)
+            messages[key] = message
+            if not shared:
+                answers.append(Accepted(entry.address, message.told_id))
+            if part == "to" and told is None:
+                told = message.told_id
+    return list(messages.values()), answers
+
+
+def _parts(group: Group) -> list[tuple[str, Addressee]]:
+    return [
+        *(("to", entry) for entry in group.to),
+        *(("cc", entry) for entry in group.cc),
+        *(("bcc", entry) for entry in group.bcc),
+    ]
+
+
+def _make_message(
+    submission: Submission, entry: Addressee, *, key: str, heading: int, part: str, client_id: str
+) -> NewMessage:
+    public_id = uuid4()
+    personal = Personal(heading, part, entry.name, entry.values)
+    return NewMessage(
+        public_id=public_id,
+        submission=submission,
+        recipient=entry.address.normalized,
+        recipient_domain=entry.address.domain,
+        address_key=key,
+        personal_sealed=seal_personal(submission, personal, message_id=str(public_id)),
+        next_attempt_at=submission.send_at,
+        client_id=client_id or entry.client_id,
+    )
