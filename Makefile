@@ -17,7 +17,7 @@ CONTACTS ?= $(wildcard ../shared/corpora/people/contacts-50k.csv.gz)
 # Nothing of a developer's own settings reaches a check.
 CLEAN_ENV := env -u DATABASE_URL -u REDIS_URL ENV_FILE=/dev/null
 
-.PHONY: help demo run test check check-static bench clean install lock
+.PHONY: help demo run test check check-static bench clean install lock sdk5
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -51,8 +51,19 @@ bench: $(INSTALLED)  ## List the benches, or run one (BENCH=compile) or all of t
 		all|$$name) echo "== $$name"; $(BIN)/python $$file $(ARGS);; esac; done
 
 clean:  ## Remove caches and collected files; your data and .venv stay
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
+	rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The name carries the checksum of what is pinned, as above.
+SDK5 := .cache/sdk5
+SDK5_STAMP := $(SDK5)/.stamp-$(shell cksum < tests/sdk5/requirements.txt | tr ' ' -)
+
+sdk5: $(SDK5_STAMP)  ## Get the older official client (5.1.1) that its test talks by
+
+$(SDK5_STAMP):
+	@rm -rf $(SDK5)
+	$(PYTHON) -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --target $(SDK5) -r tests/sdk5/requirements.txt
+	@touch $@
 
 install: $(INSTALLED)  ## Make .venv from the lock (the other targets do it by themselves)
 

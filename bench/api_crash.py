@@ -50,7 +50,9 @@ def crash(place: Installation, *, clients: int, seconds: float, kills: int) -> t
     program = run_module("bench.lab.scene", "program", env=place.environment)
     port = sink.free_port()
     with service.kept_running(
-        web.words_of("config.wsgi", port=port)[1:], env=place.environment, log=place.folder / "web.log"
+        web.words_of("config.wsgi:application", port=port, workers=2, threads=8)[1:],
+        env=place.environment,
+        log=place.folder / "web.log",
     ) as server:
         web.await_port(port)
         tally = asyncio.run(bombard(port, server, program=program, clients=clients, seconds=seconds, kills=kills))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Requests accepted per second by the HTTP API, each checked, sealed and durable, against the least a Django view can do.
 
-Run with `python bench/api_ingest.py [--seconds 10]` on PostgreSQL: gunicorn with 2 processes of 8 threads serves our
+Run with `python bench/api_ingest.py [--seconds 10]` on PostgreSQL: granian with 2 processes of 8 threads serves our
 `POST /email/4/messages` (key, validation, gate, sealed content, rows) and in turn a view without our middleware that
 answers at once, and one that stores two rows by the ORM. No worker runs: this is the way in alone. The last lines are
 `RATIO name value`.
@@ -55,9 +55,12 @@ def main() -> None:
         url = stack.enter_context(installation.database("postgresql"))
         peer = {**os.environ, "DATABASE_URL": url}
         run_module("bench.lab.peers.minimal", env={**peer, "MAKE_TABLES": "1"})
-        ours = stack.enter_context(web.serving("config.wsgi", env=place.environment, log=place.folder / "web.log"))
-        theirs = stack.enter_context(
-            web.serving("bench.lab.peers.minimal:application", env=peer, log=place.folder / "peer.log")
+        serve = partial(web.serve, workers=2, threads=8)
+        ours, _ = stack.enter_context(
+            serve("config.wsgi:application", env=place.environment, log=place.folder / "web.log")
+        )
+        theirs, _ = stack.enter_context(
+            serve("bench.lab.peers.minimal:application", env=peer, log=place.folder / "peer.log")
         )
         words = ("--key", program["key"], "--sender", program["sender"], "--clients", str(CLIENTS))
         contest.ways = {

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import django
 
@@ -23,9 +24,11 @@ django.setup()
 from django.core.mail import EmailMultiAlternatives  # noqa: E402
 from django.template import Context, Template  # noqa: E402
 
+from campaigns import tokens  # noqa: E402
 from campaigns.content.compile import CompiledVersion  # noqa: E402
 from campaigns.content.mime import MailFrame, MailRecipient  # noqa: E402
 from campaigns.content.starters import starter_drafts  # noqa: E402
+from campaigns.content.tracked import LinkPlan, Tracked  # noqa: E402
 
 ROUNDS = 5
 NOW = datetime.now(UTC)
@@ -34,6 +37,7 @@ FRAME = MailFrame(
     "Harbour Books", "hello@news.example.com", list_id="readers.news.example.com", feedback_id="a:b:c:sealpost",
     is_bulk=True, account_name="Harbour Books", postal_address=ADDRESS,
 )  # fmt: skip
+PLAN = LinkPlan("https://click.news.example.com", lambda links: range(1, len(links) + 1), pixel="top")
 
 
 def make_recipient(number: int) -> MailRecipient:
@@ -50,6 +54,11 @@ def make_recipient(number: int) -> MailRecipient:
         f"{number:032x}@news.example.com",
         f"https://news.example.com/u/{number:076x}",
     )
+
+
+def _track(recipient: MailRecipient) -> Tracked:
+    message = UUID(recipient.message_id.partition("@")[0])
+    return Tracked(PLAN, tokens.visit_token(tokens.VisitClaim(1, message)))
 
 
 def make_django_way(compiled: CompiledVersion) -> Callable[[MailRecipient], bytes]:
@@ -100,6 +109,7 @@ def main() -> None:
     compiled, logic = (CompiledVersion(s.draft, digest=s.draft.digest()) for s in starter_drafts()[:2])
     makers: dict[str, Callable[[MailRecipient], bytes]] = {
         "compiled newsletter": lambda recipient: compiled.mail(FRAME, recipient, date=NOW),
+        "tracked newsletter": lambda recipient: compiled.mail(FRAME, recipient, date=NOW, tracked=_track(recipient)),
         "starter with logic": lambda recipient: logic.mail(FRAME, recipient, date=NOW),
         "Django's way": make_django_way(compiled),
     }

@@ -21,6 +21,9 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TEXT = "text/plain"
 ZIP = "application/zip"
+_EXTENSIONS = {
+    "application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", DOCX: ".docx", XLSX: ".xlsx",
+}  # fmt: skip
 
 _MAX_PARTS = 10_000
 _MAX_TYPES_BYTES = 1024 * 1024
@@ -31,7 +34,7 @@ _DECLARED_TYPE = re.compile(rb"""ContentType\s*=\s*["']([^"']{1,200})["']""")
 # Document formats that are themselves written in letters; everything else in clean text is words by chance ("BM", "MZ").
 _LETTERED_TYPES = frozenset({"application/pdf", "application/rtf", "application/postscript"})
 # All that zipfile lets through when offsets, flags, sizes, methods or names in the archive are wrong.
-_BROKEN = (
+BROKEN_ARCHIVE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ValueError, RuntimeError, LookupError, EOFError, OSError,
     OverflowError,
 )  # fmt: skip
@@ -51,6 +54,14 @@ def detect_type(name: str, data: bytes) -> str | None:
     found = _guess(data)
     # A zip is read from its end: one that hangs behind a picture or a PDF makes the file two things at once.
     return None if found is None or _has_archive(data) else found
+
+
+def usual_extension(data: bytes) -> str:
+    """The extension of files with such content, with its dot; empty when it is not recognised."""
+    found = detect_type("", data)
+    if found in _EXTENSIONS:
+        return _EXTENSIONS[found]
+    return ".txt" if data and detect_type(".txt", data) == TEXT else ""
 
 
 def _guess(data: bytes) -> str | None:
@@ -80,7 +91,7 @@ def _detect_package(data: bytes) -> str | None:
         try:
             with archive.open(_CONTENT_TYPES) as part:
                 declared = part.read(_MAX_TYPES_BYTES + 1)
-        except _BROKEN:
+        except BROKEN_ARCHIVE:
             # Damaged, encrypted or packed by a method nobody uses for Office files.
             return None
     if len(declared) > _MAX_TYPES_BYTES:
@@ -95,7 +106,7 @@ def _open_archive(data: bytes) -> zipfile.ZipFile | None:
         return None
     try:
         return zipfile.ZipFile(io.BytesIO(data))
-    except _BROKEN:
+    except BROKEN_ARCHIVE:
         return None
 
 

@@ -8,13 +8,19 @@ guard: NAT64, 6to4 and multicast pass it.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import ipaddress
 import json
+import math
+import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +30,7 @@ from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NameResolutionError, NewConnectionError
 from urllib3.util import connection as urllib3_connection
 
 from campaigns.errors import CampaignError
@@ -33,6 +39,9 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0  # between two pieces of an answer
 ANSWER_SECONDS = 120.0  # for a whole answer, however slowly it drips
 ANSWER_BYTES = 4 * 1024 * 1024
+# When the request of this thread must be over (time.monotonic()), however slowly the other side takes and gives bytes.
+_over_at: ContextVar[float] = ContextVar("over_at", default=math.inf)
+_PIECE = 16 * 1024
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # What NET_ALLOW_PRIVATE opens: this machine and private networks, never a cloud's metadata service.
@@ -104,20 +113,105 @@ def read_retry_after(text: str) -> float | None:
     return min(float(given), 3600.0) if given.isascii() and given.isdigit() and len(given) < 10 else None
 
 
+def _judge_addresses(host: str, port: int, *, may_reach: Callable[[str], bool] | None = None) -> list[str]:
+    """Where a name leads that we may connect to; raises OSError for no name, _AddressRefused for none of its places."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label that is no label
+        raise socket.gaierror from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    allowed = [address for address in addresses if (may_reach or is_allowed)(address)]
+    if not allowed:
+        raise _AddressRefused
+    return allowed
+
+
+def connect(host: str, port: int, *, seconds: float) -> socket.socket:
+    """A TCP connection for protocols other than HTTP; each later read and write may take so many seconds, too.
+
+    Raises NetError `net.unreachable` or `net.address-refused`.
+    """
+    try:
+        for address in _judge_addresses(host, port):
+            with contextlib.suppress(OSError):
+                return socket.create_connection((address, port), timeout=seconds)
+    except OSError:
+        pass
+    except _AddressRefused:
+        raise NetError("net.address-refused", left=False) from None
+    raise NetError("net.unreachable", left=False)
+
+
+def _seconds_left() -> float:
+    left = _over_at.get() - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+class _Reader(io.RawIOBase):
+    """Reads from a socket until the request must be over: a limit for each read alone lets an answer drip for ever."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._sock, self._raw, self._silence = sock, sock.makefile("rb", buffering=0), sock.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(min(_seconds_left(), self._silence or math.inf))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Timed:
+    """As much of a socket as an answer is read from."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        del mode
+        return io.BufferedReader(_Reader(self._sock))
+
+
+class _TimedResponse(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        source: Any = sock if _over_at.get() == math.inf else _Timed(sock)
+        super().__init__(source, *args, **kwargs)
+
+
 class _Guarded(HTTPConnection):
     """Connects to an address that was judged; Host, SNI and the certificate stay those of the name."""
+
+    response_class = _TimedResponse
 
     @staticmethod
     def may_reach(address: str) -> bool:
         return is_allowed(address)
 
+    def send(self, data: Any) -> None:
+        if _over_at.get() == math.inf or not isinstance(data, bytes):
+            super().send(data)
+            return
+        for start in range(0, len(data), _PIECE):
+            left = _seconds_left()
+            if self.sock is not None:
+                self.sock.settimeout(left)
+            super().send(data[start : start + _PIECE])
+
     def _new_conn(self) -> socket.socket:
         trouble: OSError | None = None
         for address in self._judged_addresses():
             try:
+                patience = self.timeout if _over_at.get() == math.inf else min(_seconds_left(), self._patience())
                 return urllib3_connection.create_connection(
                     (address, self.port),
-                    self.timeout,
+                    patience,
                     source_address=self.source_address,
                     socket_options=self.socket_options,
                 )
@@ -125,17 +219,16 @@ class _Guarded(HTTPConnection):
                 trouble = error
         raise NewConnectionError(self, "no address answers") from trouble
 
+    def _patience(self) -> float:
+        return float(self.timeout) if isinstance(self.timeout, (int, float)) else CONNECT_SECONDS
+
     def _judged_addresses(self) -> list[str]:
         try:
-            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        # UnicodeError: a label that is no label.
-        except (socket.gaierror, UnicodeError) as error:
+            return _judge_addresses(self._dns_host, self.port, may_reach=self.may_reach)
+        except OSError as error:
             raise NameResolutionError(self.host, self, socket.gaierror()) from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        allowed = [address for address in addresses if self.may_reach(address)]
-        if not allowed:
-            raise NewConnectionError(self, "refused") from _AddressRefused()
-        return allowed
+        except _AddressRefused as error:
+            raise NewConnectionError(self, "refused") from error
 
 
 class _GuardedTls(_Guarded, HTTPSConnection):
@@ -211,6 +304,7 @@ class _Adapter(HTTPAdapter):
 class Session(requests.Session):
     """A kept connection to others; one thread uses it at a time. `ca_file` replaces the public authorities.
 
+    `seconds` is for a whole request with its answer, from the connection to the last byte we want.
     `is_ours` is for addresses in the installation's own settings, never for one a customer typed: they may lie in a
     private network, and on this machine be plain HTTP.
     """
@@ -221,9 +315,11 @@ class Session(requests.Session):
         silence: float = SILENCE_SECONDS,
         max_bytes: int = ANSWER_BYTES,
         ca_file: str | None = None,
+        seconds: float = math.inf,
         is_ours: bool = False,
     ) -> None:
         super().__init__()
+        self.seconds = seconds
         self._times = (min(CONNECT_SECONDS, silence), silence)
         self._ca: str | bool = ca_file or True
         self.trust_env = False
@@ -243,16 +339,41 @@ class Session(requests.Session):
         """No redirect is ever followed."""
 
 
+@contextlib.contextmanager
+def _in_time(session: Session) -> Iterator[None]:
+    over = _over_at.set(time.monotonic() + session.seconds)
+    try:
+        yield
+    except (requests.RequestException, OSError, ValueError) as error:
+        # From None: the cause names the address.
+        raise as_net_error(error) from None
+    finally:
+        _over_at.reset(over)
+
+
 def ask(
     session: Session, method: str, url: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
     """One request and its whole answer, whatever its status; raises NetError."""
-    try:
+    with _in_time(session):
         response = session.request(method, url, data=body, headers=dict(headers or {}))
-    except (requests.RequestException, OSError, ValueError) as error:
-        # From None: the cause names the address.
-        raise as_net_error(error) from None
     return Answer(response.status_code, response.headers, response.content)
+
+
+def ask_status(
+    session: Session, method: str, url: str, *, body: bytes, headers: Mapping[str, str] | None = None
+) -> tuple[int, float | None]:
+    """One request and the status of its answer, with its Retry-After; raises NetError.
+
+    What else the answer says is of no interest: it is read as far as the session allows, so that the connection can be
+    kept, and that it is too long or too slow changes nothing.
+    """
+    with _in_time(session):
+        response = session.request(method, url, data=body, headers=dict(headers or {}), stream=True)
+        with contextlib.closing(response), contextlib.suppress(requests.RequestException, OSError, HTTPError):
+            for _ in response.raw.stream(_PIECE, decode_content=False):
+                pass
+    return response.status_code, read_retry_after(response.headers.get("Retry-After", ""))
 
 
 def as_net_error(error: BaseException) -> NetError:
@@ -299,3 +420,42 @@ def check_base_url(text: str) -> str:
         "This is not an address we can use.",
         action="Write it as the provider shows it, such as https://abc123.api.example.com.",
     )
+
+
+# Names that lead nowhere but into somebody's own network (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
+_PRIVATE_ENDS = frozenset(["arpa", "internal", "invalid", "lan", "local", "localdomain", "localhost", "test"])
+_PORTS = {"https": 443, "http": 80}
+
+
+def check_public_url(text: str) -> str:
+    """An address in a request where its sender wants to be called; raises CampaignError `net.address-refused`.
+
+    https on its usual port, of a public host, with a path and a query; http, other ports and any host where private
+    addresses are allowed. Nothing is looked up: where a name leads is judged each time we connect (evil input 26).
+    """
+    url = text.strip()
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    plain = url.isascii() and url.isprintable() and not any(mark in url for mark in ' \\#"<>')
+    schemes = {"https", "http"} if settings.NET_ALLOW_PRIVATE else {"https"}
+    usual = port is None or port == _PORTS.get(parts.scheme) or (settings.NET_ALLOW_PRIVATE and port > 0)
+    if plain and usual and parts.scheme in schemes and "@" not in parts.netloc and _is_public(parts.hostname or ""):
+        return url
+    raise CampaignError(
+        "net.address-refused", "must be an https address of a public host", action="Name a server others can reach."
+    )
+
+
+def _is_public(host: str) -> bool:
+    """As far as its looks go."""
+    try:
+        return is_allowed(str(ipaddress.ip_address(host)))
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+    # Numbers that only some readers take for an address: 127.1, 2130706433, 0x7f000001 (WHATWG URL, "ends in a number").
+    if not all(labels) or re.fullmatch(r"\d+|0x[0-9a-f]*", labels[-1]):
+        return False
+    return bool(settings.NET_ALLOW_PRIVATE) or (len(labels) > 1 and labels[-1] not in _PRIVATE_ENDS)

@@ -13,11 +13,15 @@ from campaigns import jobs
 from campaigns.audiences import checking, importing
 from campaigns.content import uploads
 from campaigns.domains.lookup import make_resolver
+from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
+from campaigns.inbound import mailboxes
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
+from campaigns.tracking import breakdown, hit_ledger, news, telling
+from campaigns.webhooks import bell
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +32,13 @@ CHECK_BUDGET = 120.0  # seconds
 _IMPORT = "campaigns.tasks.run_import"
 _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
+_MAILBOX = "campaigns.tasks.look_into_mailbox"
 
 SCHEDULES = (
     jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
     jobs.Every("domains", "campaigns.tasks.look_at_domains", minutes=20),
     jobs.Every("forget", "campaigns.tasks.forget_expired", minutes=60),
+    jobs.Every("mailboxes", "campaigns.tasks.look_into_mailboxes", minutes=5),
 )
 
 
@@ -71,6 +77,12 @@ def dispatch_stream(transport_id: int) -> None:
     recovery.settle_dead(now=timezone.now())
     if dispatch.dispatch_stream(transport_id).more:
         jobs.ring(stream.DISPATCH_JOB, transport_id)
+
+
+def tell_webhooks() -> None:
+    """Tell programs what happened for the budget of a job; rings again while more is waiting."""
+    if telling.tell():
+        bell.ring()
 
 
 def sweep() -> None:
@@ -114,9 +126,19 @@ def _finish_submissions(now: datetime) -> None:
     finish.finish_submissions(now=now)
 
 
+def _ring_for_webhooks(now: datetime) -> None:
+    if news.is_waiting(now=now):
+        bell.ring()
+
+
 def _forget(now: datetime) -> None:
     repeats.forget_old(now=now)
     deliveries.forget_old(now=now)
+    news.forget_old(now=now)
+
+
+def _judge_hits(now: datetime) -> None:
+    hit_ledger.rejudge_recent(now=now)
 
 
 def _ring_for_imports(now: datetime) -> None:
@@ -135,15 +157,24 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _judge_campaigns,
     _ring_for_messages,
     _finish_submissions,
+    _ring_for_webhooks,
     _forget,
     _ring_for_imports,
     _ring_for_checks,
+    _judge_hits,
 )
+
+
+def break_down(submission_id: int) -> None:
+    """Count a large submission by domain and by hour, for the page that shows it."""
+    breakdown.make_breakdown(submission_id, now=timezone.now())
 
 
 def look_at_domains() -> None:
     """Ask DNS about domains that are due: new keys begin to sign, replaced ones retire. Runs every twenty minutes."""
-    verify_due(resolver=make_resolver(), now=timezone.now())
+    now = timezone.now()
+    forget_old_reports(now=now)
+    verify_due(resolver=make_resolver(), now=now)
 
 
 def look_at_domain(domain_id: int) -> None:
@@ -157,3 +188,16 @@ def forget_expired() -> None:
     now = timezone.now()
     uploads.wipe_expired(now=now)
     checking.forget_checks(now=now)
+
+
+def look_into_mailboxes() -> None:
+    """Ring for every mailbox that bounces arrive in and that is due. Runs every five minutes."""
+    for mailbox_id in mailboxes.find_due(now=timezone.now()):
+        jobs.ring(_MAILBOX, mailbox_id)
+
+
+def look_into_mailbox(mailbox_id: int) -> None:
+    """Read what is new in a mailbox; rings again while more is waiting."""
+    look = mailboxes.look_into(mailbox_id, now=timezone.now())
+    if look is not None and look.more:
+        jobs.ring(_MAILBOX, mailbox_id)

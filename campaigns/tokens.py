@@ -7,13 +7,17 @@ the account, so equality shows within one account only and a leaked table names 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -23,6 +27,10 @@ from campaigns.addresses import Address
 _VERSION = 1
 _BODY = struct.Struct(">BIQ32s")
 _MAC_BYTES = 12
+_VISIT = struct.Struct(">BQ16s")
+_VISIT_MAC_BYTES = 11
+VISIT_TOKEN_LENGTH = 48
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _BOUNCE_MAC_BYTES = 9
 
 
@@ -77,6 +85,46 @@ def _mac(body: bytes) -> bytes:
     return hmac.digest(settings.KEY_RING.token, b"unsubscribe\0" + body, hashlib.sha256)[:_MAC_BYTES]
 
 
+_PERSONAL = struct.Struct(">BBIIQ32s")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalClaim:
+    """A person confirmed that they read their mail: what they may then do, until when (seconds since 1970)."""
+
+    act: int
+    expires_at: int
+    account_id: int
+    submission_id: int
+    address_key: str
+
+
+def personal_token(claim: PersonalClaim) -> str:
+    """An unforgeable token that names nobody, for a link sent to the person themselves."""
+    key = base64.urlsafe_b64decode(claim.address_key + "=")
+    body = _PERSONAL.pack(_VERSION, claim.act, claim.expires_at, claim.account_id, claim.submission_id, key)
+    return base64.urlsafe_b64encode(body + _personal_mac(body)).decode("ascii").rstrip("=")
+
+
+def read_personal_token(token: str, *, now: float) -> PersonalClaim | None:
+    """The claim in a token, or None when it is not one of ours or its time is over."""
+    try:
+        raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    body, mac = raw[: _PERSONAL.size], raw[_PERSONAL.size :]
+    if len(body) != _PERSONAL.size or not hmac.compare_digest(_personal_mac(body), mac) or body[0] != _VERSION:
+        return None
+    _, act, expires_at, account_id, submission_id, key = _PERSONAL.unpack(body)
+    if expires_at < now:
+        return None
+    return PersonalClaim(act, expires_at, account_id, submission_id, base64.urlsafe_b64encode(key)[:-1].decode("ascii"))
+
+
+def _personal_mac(body: bytes) -> bytes:
+    return hmac.digest(settings.KEY_RING.token, b"personal\0" + body, hashlib.sha256)[:16]
+
+
 def bounce_token(message: UUID) -> str:
     """What a return path carries (VERP): 40 lower-case letters and digits, for mailers that change the case.
 
@@ -99,3 +147,80 @@ def read_bounce_token(token: str) -> UUID | None:
 
 def _bounce_mac(message: UUID) -> bytes:
     return hmac.digest(settings.KEY_RING.token, b"bounce\0" + message.bytes, hashlib.sha256)[:_BOUNCE_MAC_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class VisitClaim:
+    """What the addresses in a tracked mail say: the submission, and its message unless nobody is to be known by it."""
+
+    submission_id: int
+    message: UUID | None = None
+
+
+def visit_token(claim: VisitClaim) -> str:
+    """An unforgeable token of 48 letters of base64url, one for all links and the picture of a mail."""
+    message = claim.message.bytes if claim.message is not None else bytes(16)
+    body = _VISIT.pack(_VERSION, claim.submission_id, message)
+    return _as_text(body + _visit_mac(body))
+
+
+def read_visit_token(token: str) -> VisitClaim | None:
+    """The claim in a token, or None when it is not one of ours."""
+    body = _read_visit_body(token)
+    if body is None:
+        return None
+    _, submission_id, message = _VISIT.unpack(body)
+    return VisitClaim(submission_id, UUID(bytes=message) if any(message) else None)
+
+
+def _read_visit_body(token: str) -> bytes | None:
+    try:
+        raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    # 36 bytes are 48 letters without padding, so a token has one spelling but for + and /.
+    body, mac = raw[: _VISIT.size], raw[_VISIT.size :]
+    if len(token) != VISIT_TOKEN_LENGTH or "+" in token or "/" in token or body[:1] != bytes([_VERSION]):
+        return None
+    return body if hmac.compare_digest(_visit_mac(body), mac) else None
+
+
+def _visit_mac(body: bytes) -> bytes:
+    # Keyed BLAKE2b (RFC 7693 §2.9): one for each tracked mail, at a fifth of what HMAC costs.
+    key = settings.KEY_RING.token
+    return hashlib.blake2b(body, key=key, digest_size=_VISIT_MAC_BYTES, person=b"sealpost visit").digest()
+
+
+def seal_link_values(token: str, values: Sequence[str], *, number: int = 0) -> str:
+    """The reader's own values of a link, for its address: unreadable, and worthless in any other mail.
+
+    With a number it is good for that link alone. The same values give the same text: nothing is random (RFC 5297).
+    """
+    text = "\0".join(("", *values)).encode()
+    return _as_text(_link_cipher(settings.KEY_RING.token).encrypt(text, _link_context(token, number)))
+
+
+def open_link_values(token: str, sealed: str, *, number: int = 0) -> list[str] | None:
+    """The values in a seal, or None when it was made for another mail or link, or not by us."""
+    try:
+        raw = base64.b64decode(sealed + "=" * (-len(sealed) % 4), altchars=b"-_", validate=True)
+        if _as_text(raw) != sealed:
+            return None
+        opened = _link_cipher(settings.KEY_RING.token).decrypt(raw, _link_context(token, number))
+    except (ValueError, InvalidTag):
+        return None
+    return opened.decode().split("\0")[1:]
+
+
+def _link_context(token: str, number: int) -> list[bytes]:
+    return [token.encode("ascii"), number.to_bytes(4, "big")]
+
+
+def _as_text(raw: bytes) -> str:
+    """Base64url without padding."""
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
+
+
+@lru_cache(maxsize=4)
+def _link_cipher(root: bytes) -> AESSIV:
+    return AESSIV(HKDF(algorithm=SHA256(), length=64, salt=None, info=b"sealpost link values").derive(root))

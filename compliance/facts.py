@@ -26,7 +26,8 @@ class SendFacts:
 
     `message_bytes` is the encoded size, or an upper bound shared by a group of messages. `recipient_block` is
     "" for a recipient who may be written to (and in a preflight, where no recipient is known yet), else
-    "suppressed", "unsubscribed" or "list-unsubscribed".
+    "suppressed", "unsubscribed", "list-unsubscribed" or "too-often". `tracks` says that the mail may hold a pixel or links
+    that lead through us.
     """
 
     feature: str
@@ -40,6 +41,7 @@ class SendFacts:
     message_bytes: int | None
     attachments: tuple[AttachmentFacts, ...] = ()
     recipient_block: str | None = ""
+    tracks: bool | None = None
 
     def digest(self) -> str:
         """SHA-256 of the facts as canonical JSON, in hex: equal facts and only they share it."""
@@ -56,6 +58,7 @@ class SendFacts:
             self.message_bytes,
             [[a.name, a.detected_type, a.size] for a in self.attachments],
             self.recipient_block,
+            self.tracks,
         ]
         return hashlib.sha256(_canonical(content).encode("ascii")).hexdigest()
 

@@ -147,10 +147,12 @@ _EVERY_MAIL = frozenset(
         "content.postal-address-missing",
         "content.unsubscribe-link-missing",
         "hipaa.feature-ineligible",
+        "hipaa.tracking-ineligible",
         "message.too-large",
         "recipient.list-unsubscribed",
         "recipient.not-looked-up",
         "recipient.suppressed",
+        "recipient.too-often",
         "recipient.unsubscribed",
         "sender.domain-unverified",
     }
@@ -180,6 +182,15 @@ SMTP_API = BOOK.add_feature(
         hipaa_eligible=False,
         reason="The ordinary SMTP API is not the dedicated endpoint that mail with PHI must go through.",
         clause="HIPAA-eligible Email API access is provided exclusively through a dedicated, non-public endpoint",
+        requires=_EVERY_MAIL,
+    )
+)
+NOTICE = BOOK.add_feature(
+    Feature(
+        "notice.personal",
+        hipaa_eligible=False,
+        reason="A notice about somebody's own preferences goes out over the standard lane.",
+        clause="Any feature, functionality, or use case not explicitly listed as supported is excluded",
         requires=_EVERY_MAIL,
     )
 )

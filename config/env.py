@@ -86,9 +86,12 @@ def choice(name: str, default: str, *, allowed: tuple[str, ...]) -> str:
     raise ImproperlyConfigured(f"{name} must be one of: {', '.join(allowed)}. Write {name}={default}.")
 
 
-def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
-    """A comma-separated list without empty items."""
-    return [entry.strip() for entry in text(name, ",".join(default)).split(",") if entry.strip()]
+def words(name: str, default: tuple[str, ...] = (), *, pattern: str = "", looks: str = "") -> list[str]:
+    """A comma-separated list without empty items; each matches the pattern as a whole where there is one."""
+    found = [entry.strip() for entry in text(name, ",".join(default)).split(",") if entry.strip()]
+    if pattern and not all(re.fullmatch(pattern, entry) for entry in found):
+        raise ImproperlyConfigured(f"{name} must be a list of {looks}.")
+    return found
 
 
 def hosts(name: str, default: tuple[str, ...] = ()) -> list[str]:

@@ -83,6 +83,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "campaigns.web.health.HealthMiddleware",
+    "campaigns.web.visits.VisitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -194,7 +195,7 @@ SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31536000 if _HTTPS else 0, low
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
 SECURE_SSL_REDIRECT = env.boolean("SSL_REDIRECT", _HTTPS)
 # One-click POSTs and providers' reports are answered where they arrive, even behind a proxy that forgot the header.
-SECURE_REDIRECT_EXEMPT = [r"^u/", r"^callbacks/", r"^email/"]
+SECURE_REDIRECT_EXEMPT = [r"^u/", r"^p/", r"^me/", r"^callbacks/", r"^email/"]
 BEHIND_PROXY = env.boolean("BEHIND_PROXY", False)
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -226,6 +227,8 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 # --- Words, time, static ------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 USE_I18N = True
+# Readers get pages in the language of their organisation; the admin speaks English.
+LOCALE_PATHS = [BASE_DIR / "templates" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
@@ -278,6 +281,19 @@ MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 FEEDBACK_SENDER_ID = env.word(
     "FEEDBACK_SENDER_ID", "sealpost", pattern=r"[A-Za-z0-9_.-]{5,15}", looks="5 to 15 letters, digits, dots or dashes"
 )
+# What the records of every sending domain lead to, unless the domain says otherwise: the servers that hand our mail over
+# (terms of SPF), the server that takes bounces in (MX), the mailbox of reports (rua=).
+SPF_TERMS = env.words(
+    "SPF_TERMS",
+    pattern=r"(?:include|a):[A-Za-z0-9._-]+|ip[46]:[0-9a-fA-F.:]+(?:/\d{1,3})?",
+    looks="SPF terms such as ip4:192.0.2.10 or include:spf.example.net",
+)
+INBOUND_HOST = env.word(
+    "INBOUND_HOST", "", pattern=r"(?:[a-z0-9-]+\.)+[a-z0-9-]+|", looks="a host name such as mx.example.com"
+)
+REPORTS_ADDRESS = env.word(
+    "REPORTS_ADDRESS", "", pattern=r"[^@\s,;]+@[^@\s,;]+|", looks="an address such as reports@example.com"
+)
 
 # --- SMTP API -----------------------------------------------------------------------------------
 SMTP_HOSTNAME = env.word(
@@ -296,6 +312,14 @@ SMTP_PLAIN_PORT = env.integer("SMTP_PLAIN_PORT", 2525 if LOCAL else 0, low=0, hi
 SMTP_HIPAA_PORT = env.integer("SMTP_HIPAA_PORT", 0, low=0, high=65535)
 SMTP_MAX_CONNECTIONS = env.integer("SMTP_MAX_CONNECTIONS", 500, low=1, high=10_000)
 SMTP_MAX_CONNECTIONS_PER_ADDRESS = env.integer("SMTP_MAX_CONNECTIONS_PER_ADDRESS", 50, low=1, high=10_000)
+
+# --- Opens and clicks ---------------------------------------------------------------------------
+# Where links and pictures of mails lead to, unless their domain has a host of its own.
+TRACKING_URL = env.web_url("TRACKING_URL", PUBLIC_URL)
+# How long a hit waits for others before it is written down; 0 writes each before it is answered.
+TRACKING_FLUSH_MS = env.integer("TRACKING_FLUSH_MS", 100, low=0, high=10_000)
+# A link nobody sees, in every tracked mail: what follows it is a machine. Some spam filters dislike hidden links.
+TRACKING_DECOY = env.boolean("TRACKING_DECOY", False)
 
 # --- HTTP to others -----------------------------------------------------------------------------
 # Addresses of providers are typed by customers: one that leads into our own network is refused (sealpost.W004).

@@ -7,5 +7,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("callbacks/", include("campaigns.callbacks.urls")),
     path("", include("campaigns.api.app")),
+    path("", include("campaigns.api.pages")),
     path("", include("campaigns.web.urls")),
 ]

@@ -14,6 +14,8 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
+from campaigns.tracking.hosts import forget_hosts
+from campaigns.tracking.targets import forget_targets
 from compliance.models.guards import guards_lifted
 from compliance.vault.keys import forget_open_keys
 from tests.browser import browser, open_eyes  # noqa: F401 - fixtures for every test
@@ -62,6 +64,9 @@ def fresh_cache() -> Iterator[None]:
     """An empty cache for each test; a new prefix does on a shared Redis what clear() must not."""
     ours = {**settings.CACHES["default"], "KEY_PREFIX": f"test-{uuid4().hex}"}
     with override_settings(CACHES={**settings.CACHES, "default": ours}):
+        # What this process knows about links and hosts belongs to rows of the test before.
+        forget_targets()
+        forget_hosts()
         yield
 
 

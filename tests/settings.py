@@ -38,6 +38,8 @@ STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 # Read at import by django-q2: jobs of a test run where they are enqueued.
 Q_CLUSTER["sync"] = True
+# Hits are written before they are answered: a test looks at once, and no thread outlives it.
+TRACKING_FLUSH_MS = 0
 # A slow hash protects passwords, not tests; the others check what our processes wrote.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]
 LOGGING_CONFIG = None

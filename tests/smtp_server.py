@@ -26,13 +26,14 @@ _MAIL_REPLIES = {"odd": "251 2.1.5 Accepted for somebody else"}
 
 
 class ScriptedServer:
-    """Keeps (recipient, bytes) of every mail accepted; `hangup@` closes at RCPT, `unknown@` after the final dot.
+    """Keeps (recipient, bytes) of every mail accepted, and its return path in `paths`; `hangup@` closes at RCPT, `unknown@` after the final dot.
 
     `slow@` waits before it answers, `odd@` answers the mail with a rare kind of yes.
     """
 
     def __init__(self) -> None:
         self.mails: list[tuple[str, bytes]] = []
+        self.paths: list[str] = []
         self.connections = 0
         self.port = 0
         self._ready, self._stop = threading.Event(), asyncio.Event()
@@ -91,6 +92,7 @@ class ScriptedServer:
             assert server.transport is not None
             server.transport.close()
         self.mails.append((envelope.rcpt_tos[0], envelope.content))
+        self.paths.append(envelope.mail_from or "")
         return _MAIL_REPLIES.get(envelope.rcpt_tos[0].partition("@")[0], "250 2.0.0 Accepted")
 
 

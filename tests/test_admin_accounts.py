@@ -32,8 +32,9 @@ def door(client: Client, account: Account) -> Client:
 def form(account: Account, *rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """What the page of an account posts."""
     posted = {
-        "name": account.name, "postal_address": account.postal_address, "time_zone": account.time_zone,
+        "name": account.name, "postal_address": account.postal_address, "time_zone": account.time_zone, "language": "en",
         "max_per_second": "", "stop_at_bounce_percent": "5", "stop_at_complaint_percent": "0.3",
+        "soft_bounces_to_stop": "5", "soft_bounce_days": "15",
         "domain_limits-TOTAL_FORMS": len(rows), "domain_limits-INITIAL_FORMS": sum("id" in row for row in rows),
     }  # fmt: skip
     for number, row in enumerate(rows):
@@ -53,6 +54,12 @@ def test_an_operator_sets_the_limits_of_the_account(door: Client, account: Accou
     assert found == (12.5, 3.0, 0.1)
 
 
+def test_an_operator_decides_when_an_address_is_given_up(door: Client, account: Account) -> None:
+    save(door, account, soft_bounces_to_stop="3", soft_bounce_days="30")
+    account.refresh_from_db()
+    assert (account.soft_bounces_to_stop, account.soft_bounce_days) == (3, 30)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -62,6 +69,8 @@ def test_an_operator_sets_the_limits_of_the_account(door: Client, account: Accou
         {"stop_at_bounce_percent": "0"},
         {"stop_at_bounce_percent": "101"},
         {"stop_at_complaint_percent": ""},
+        {"soft_bounces_to_stop": "-1"},
+        {"soft_bounce_days": "366"},
     ],
 )
 def test_limits_that_make_no_sense_are_refused(door: Client, account: Account, changes: dict[str, str]) -> None:

@@ -139,8 +139,9 @@ def test_an_operator_changes_the_account_but_neither_its_short_name_nor_its_agre
 ) -> None:
     client.force_login(make_user(account, role=Role.OPERATOR))
     given = {
-        "name": "Renamed", "slug": "other", "postal_address": "", "time_zone": "UTC", "baa_status": "active",
+        "name": "Renamed", "slug": "other", "postal_address": "", "time_zone": "UTC", "language": "en", "baa_status": "active",
         "stop_at_bounce_percent": "5", "stop_at_complaint_percent": "0.3",
+        "soft_bounces_to_stop": "5", "soft_bounce_days": "15",
         "domain_limits-TOTAL_FORMS": "0", "domain_limits-INITIAL_FORMS": "0",
     }  # fmt: skip
     client.post(f"/admin/campaigns/account/{account.public_id}/change/", given)

@@ -49,8 +49,9 @@ def test_another_speed_of_a_way_to_send_wakes_what_waits_for_it(office: Office, 
 def test_another_clock_of_the_account_wakes_what_waits_for_its_hours(office: Office, waiting: Submission) -> None:
     account = office.account
     given = {
-        "name": account.name, "postal_address": account.postal_address, "time_zone": "Asia/Tokyo",
+        "name": account.name, "postal_address": account.postal_address, "time_zone": "Asia/Tokyo", "language": "en",
         "max_per_second": "", "stop_at_bounce_percent": "5", "stop_at_complaint_percent": "0.3",
+        "soft_bounces_to_stop": "5", "soft_bounce_days": "15",
         "domain_limits-TOTAL_FORMS": 0, "domain_limits-INITIAL_FORMS": 0,
     }  # fmt: skip
     office.client.post(f"/admin/campaigns/account/{account.public_id}/change/", given)

@@ -156,7 +156,7 @@ def test_the_official_sdk_manages_domains(
     with official_client(live_server.url, program) as api:
         new = sdk.EmailAddDomainRequest(domain_name="news.example.org", targeted_daily_traffic=1000)
         added = api.add_domain(email_add_domain_request=new)
-        assert (added.domain_name, added.active, len(added.dns_records)) == ("news.example.org", False, 2)
+        assert (added.domain_name, added.active, len(added.dns_records)) == ("news.example.org", False, 3)
         with pytest.raises(ConflictException) as conflict:
             api.add_domain(email_add_domain_request=new)
         assert refusal_of(conflict).request_error.service_exception.message_id == "CONFLICT"

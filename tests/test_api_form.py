@@ -82,6 +82,16 @@ def test_the_request_of_the_official_client_5_1_1_is_accepted_and_sent(program: 
     assert (attachment.get_filename(), attachment.get_content()) == ("report.txt", "hello-bytes")
 
 
+def test_bytes_without_a_name_are_named_by_what_they_are(program: Program) -> None:
+    """infobip.md §7.3: the official client then writes the name of the part as the file's."""
+    parts = [("from", program.sender), ("to", "a@example.com"), ("subject", "Hi"), ("text", "x")]
+    kind = "application/octet-stream"
+    assert post(program, *parts, ("attachment", "attachment", kind, b"hello-bytes")).status_code == 200
+    assert post(program, *parts, ("attachment", "attachment", kind, b"MZ\x90\x00")).status_code == 400
+    (mail,) = program.work()
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["attachment.txt"]
+
+
 def test_part_names_in_any_case_are_read(program: Program) -> None:
     response = post(
         program,

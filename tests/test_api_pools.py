@@ -121,7 +121,7 @@ def test_a_domains_pools_have_an_order(program: PatientProgram) -> None:
 
 
 @pytest.mark.parametrize("priority", [-1, 50, "high", None, 1.5])
-def test_a_priority_is_0_to_49(program: PatientProgram, priority: Any) -> None:
+def test_a_priority_has_its_bounds(program: PatientProgram, priority: Any) -> None:
     path, pool = pools_of_domain(program), make_pool(program)
     assert faults(program.post(f"{path}/pools", {"poolId": pool, "priority": priority})).keys() == {"priority"}
     program.post(f"{path}/pools", {"poolId": pool, "priority": 0})

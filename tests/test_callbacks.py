@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 
 from campaigns.delivery import infobip_codes
 from campaigns.delivery.anymail_kinds import PROVIDERS
-from campaigns.models import Account, Event, Message, MessageState, Suppression, SuppressionScope, Transport
+from campaigns.models import (
+    Account,
+    Event,
+    Message,
+    MessageState,
+    Suppression,
+    SuppressionScope,
+    TrackingLevel,
+    Transport,
+)
 from campaigns.outbox import transports
 from campaigns.outbox.transports import callback_url, seal_config
 from campaigns.planning import fanout, sending
@@ -33,7 +42,8 @@ SIGNING_KEY = "signing-key-1"
 
 @pytest.fixture
 def account() -> Account:
-    return make_account()
+    # Its readers may be known by what they open.
+    return make_account(tracking=TrackingLevel.INDIVIDUAL, tracking_needs_consent=False)
 
 
 def make_way(account: Account, kind: str = "infobip", **config: str) -> Transport:

@@ -35,6 +35,7 @@ from campaigns.models import Account, Contact, ContactList, ImportJob, Role, San
 from campaigns.planning import testsend
 from campaigns.tracking import unsubscribe
 from compliance import vault
+from tests.api import Program
 from tests.factories import (
     make_account,
     make_campaign,
@@ -282,6 +283,50 @@ def test_no_log_web_address_cookie_or_record_of_the_admin_knows_anybody(
     assert_knows_nobody("\n".join(entries), where="the admin's own record")
     assert said
     assert_knows_nobody("\n".join(map(text_of, said)), where="the log before masking")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_log_of_the_api_knows_anybody_or_any_key(said: list[logging.LogRecord]) -> None:
+    """Names, addresses, bodies, values, file names, ids of programs and keys; in what works and in what is refused."""
+    program = Program()
+    content = {
+        "subject": f"For {NAME}",
+        "html": f"<p>{CANARY} {{{{name}}}}</p>",
+        "attachments": [{"content": "SGVsbG8=", "fileName": f"{CANARY}.txt"}],
+        "headers": {"X-Who": NAME},
+    }
+    to = [{"destination": f"{NAME} <{EMAIL}>", "messageId": f"{CANARY}-1", "placeholders": {"name": NAME}}]
+    message = program.message(content=content, destinations=[{"to": to}], webhooks={"callbackData": NAME})
+    answer = program.post("/email/4/messages", {"messages": [message]}, **{"Idempotency-Key": CANARY})
+    assert answer.status_code == 200
+    program.work()
+    for path, query in (
+        ("/email/4/logs", {"destination": EMAIL, "messageId": f"{CANARY}-1"}),
+        ("/email/1/logs", {"to": EMAIL}),
+        ("/email/4/reports", {"messageId": f"{CANARY}-1"}),
+        (f"/email/4/{CANARY}", {}),
+        (f"/email/1/domains/{CANARY}.example.org", {}),
+    ):
+        program.get(path, **query)
+    form = {"from": program.sender, "to": f'{{"to": "{EMAIL}", "x": broken', "subject": NAME, "text": CANARY}
+    refused = [
+        program.post("/email/4/messages", {"messages": [message | {"sender": f"{NAME} <{CANARY}"}]}),
+        program.post("/email/4/messages", {CANARY: [CANARY]}),
+        program.client.post("/email/4/messages", f'{{"{CANARY}'.encode(), "application/json", headers=program.headers),
+        program.client.post("/email/3/send", form, headers=program.headers),
+        program.client.get(f"/email/4/logs?to={EMAIL}", headers={"authorization": f"App {CANARY}"}),
+        program.client.get("/email/4/logs", {"key": program.secret}),
+        program.post("/email/4/mime", {"mimeMessage": f"{CANARY}="}),
+    ]
+    assert {answer.status_code for answer in refused} == {400, 401}
+    for answer in refused:
+        assert_knows_nobody(answer.content.decode(), where="a refusal")
+    assert said
+    text = "\n".join(map(text_of, said))
+    assert program.secret not in text
+    assert program.key.prefix not in text
+    # Of an address that leads nowhere the path is told, as for every page; domains are not people.
+    assert_knows_nobody(text.replace(f"/email/4/{CANARY}", "").replace(f"{CANARY}.example.org", ""), where="the log")
 
 
 # --- Errors -------------------------------------------------------------------------------------------------------

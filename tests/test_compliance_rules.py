@@ -24,6 +24,7 @@ FINE = SendFacts(
     has_postal_address=True,
     message_bytes=20_000,
     attachments=(AttachmentFacts("price list.pdf", "application/pdf", 9_000),),
+    tracks=False,
 )
 
 
@@ -68,8 +69,15 @@ BLOCKED: dict[str, list[dict[str, Any]]] = {
         {"lane": "hipaa"},
         {"feature": "campaign.test-send", "account_baa_status": "active"},
     ],
+    "hipaa.tracking-ineligible": [
+        {"lane": "hipaa", "tracks": True},
+        {"account_baa_status": "active", "tracks": True},
+        {"account_baa_status": "ended", "tracks": None},
+        {"lane": "hipaa", "tracks": "no"},
+    ],
     "message.too-large": [{"message_bytes": MAX_BYTES + 1}, {"message_bytes": None}, {"message_bytes": float("nan")}],
     "recipient.list-unsubscribed": [{"recipient_block": "list-unsubscribed"}],
+    "recipient.too-often": [{"recipient_block": "too-often"}],
     "recipient.not-looked-up": [{"recipient_block": None}],
     "recipient.suppressed": [{"recipient_block": "suppressed"}, {"recipient_block": "a reason of next year"}],
     "recipient.unsubscribed": [{"recipient_block": "unsubscribed"}],
@@ -111,7 +119,11 @@ def test_a_rule_blocks_what_it_is_for(rule_id: str, change: dict[str, Any]) -> N
     assert finding.citation == BOOK.rules[rule_id].citation
 
 
-@pytest.mark.parametrize(("rule_id", "change"), [case for case in CASES if not str(case.id).startswith("attachment.")])
+# What is under an agreement may not be broadcast at all, tracked or not.
+ALONE = [case for case in CASES if not str(case.id).startswith(("attachment.", "hipaa.tracking"))]
+
+
+@pytest.mark.parametrize(("rule_id", "change"), ALONE)
 def test_one_fault_gives_one_finding(rule_id: str, change: dict[str, Any]) -> None:
     assert codes(replace(FINE, **change)) == [rule_id]
 
@@ -119,6 +131,10 @@ def test_one_fault_gives_one_finding(rule_id: str, change: dict[str, Any]) -> No
 def test_transactional_mail_needs_no_unsubscribe_link_and_no_postal_address() -> None:
     facts = replace(FINE, purpose="transactional", has_unsubscribe_link=False, has_postal_address=False)
     assert gate.decide(facts).allowed
+
+
+def test_ordinary_mail_may_be_tracked() -> None:
+    assert gate.decide(replace(FINE, tracks=True)).allowed
 
 
 def test_the_sandbox_alone_needs_no_verified_domain() -> None:

@@ -58,8 +58,7 @@ def domain(server: ScriptedServer, dns: DnsServer) -> Domain:
 
 
 def publish(dns: DnsServer, domain: Domain) -> None:
-    for record in expected_records(domain):
-        dns.publish(record.host, record.strings)
+    dns.publish_all(expected_records(domain))
     assert verify_domain(domain, resolver=dns.resolver, now=timezone.now())
 
 

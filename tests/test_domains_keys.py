@@ -104,22 +104,23 @@ def test_an_unknown_algorithm_is_refused(domain: Domain) -> None:
 
 def test_the_expected_records_name_host_type_and_value(domain: Domain) -> None:
     key = create_dkim_key(domain, selector="sp1")
-    ownership, dkim = expected_records(domain)
+    ownership, dkim, dmarc = expected_records(domain)
     assert (ownership.kind, ownership.host, ownership.type) == ("ownership", "_sealpost.news.example.com", "TXT")
     assert ownership.value == f"sealpost-verify={domain.ownership_token}"
     assert (dkim.kind, dkim.host, dkim.type) == ("dkim:sp1", "sp1._domainkey.news.example.com", "TXT")
     assert dkim.value == f"v=DKIM1; k=rsa; p={key.public_key}"
+    assert (dmarc.kind, dmarc.host, dmarc.value) == ("dmarc", "_dmarc.news.example.com", "v=DMARC1; p=none")
 
 
 def test_a_long_value_is_split_into_strings_of_at_most_255_bytes(domain: Domain) -> None:
     create_dkim_key(domain)
-    _, dkim = expected_records(domain)
+    _, dkim, _ = expected_records(domain)
     assert [len(string) for string in dkim.strings] == [255, len(dkim.value) - 255]
     assert "".join(dkim.strings) == dkim.value
     assert re.fullmatch(r'"[^"]{255}" "[^"]{1,255}"', dkim.zone_text)
 
 
-@pytest.mark.parametrize(("state", "expected"), [("new", 2), ("signing", 2), ("retiring", 2), ("retired", 1)])
+@pytest.mark.parametrize(("state", "expected"), [("new", 3), ("signing", 3), ("retiring", 3), ("retired", 2)])
 def test_a_key_is_to_be_published_until_it_is_retired(domain: Domain, state: str, expected: int) -> None:
     create_dkim_key(domain, algorithm="ed25519")
     domain.dkim_keys.update(state=state, private_key_sealed=b"")
@@ -192,7 +193,7 @@ def test_the_command_prints_json_for_programs() -> None:
     made = json.loads(out.getvalue())
     assert made["domain"] == "example.com"
     assert made["records"][0]["host"] == "_sealpost.example.com"
-    assert set(made["records"][1]) == {"kind", "host", "type", "value"}
+    assert set(made["records"][1]) == {"kind", "host", "type", "value", "need"}
 
 
 def test_the_command_says_what_to_do() -> None:

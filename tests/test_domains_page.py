@@ -17,8 +17,8 @@ from campaigns.domains import warmup
 from campaigns.domains.creation import create_domain
 from campaigns.domains.expected import expect_key, expected_records
 from campaigns.domains.keys import open_private_key
+from campaigns.domains.organisations import is_one_organisation
 from campaigns.domains.rotation import start_rotation
-from campaigns.domains.sending import is_one_organisation
 from campaigns.domains.verification import verify_domain
 from campaigns.models import Account, DayCount, DkimKey, Domain, Role
 from tests.dns_server import DnsServer
@@ -66,8 +66,7 @@ def read(door: Client, domain: Domain) -> str:
 
 
 def publish(dns: DnsServer, domain: Domain) -> None:
-    for record in expected_records(domain):
-        dns.publish(record.host, record.strings)
+    dns.publish_all(expected_records(domain))
 
 
 # --- Keys ---------------------------------------------------------------------------------------

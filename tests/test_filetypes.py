@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.filetypes import DOCX, TEXT, XLSX, ZIP, detect_type
+from campaigns.filetypes import DOCX, TEXT, XLSX, ZIP, detect_type, usual_extension
 from compliance.rules.attachments import ALLOWED_TYPES
 
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
@@ -57,6 +57,12 @@ def test_the_content_decides_and_not_the_name() -> None:
     assert detect_type("invoice.pdf", EXE) not in {None, *ALLOWED_TYPES.values()}
     assert detect_type("invoice.pdf", make_zip({"a.exe": EXE})) == ZIP
     assert detect_type("notes.txt", PDF) == "application/pdf"
+
+
+def test_content_that_may_be_attached_has_a_usual_extension_and_other_content_none() -> None:
+    named = {PDF: ".pdf", PNG: ".png", JPG: ".jpg", GIF: ".gif", make_office(): ".docx", b"hello": ".txt"}
+    assert {data: usual_extension(data) for data in named} == named
+    assert [usual_extension(data) for data in (EXE, b"", make_zip({"a.exe": EXE}))] == ["", "", ""]
 
 
 def test_a_macro_enabled_document_is_not_a_plain_document() -> None:

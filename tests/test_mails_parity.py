@@ -37,6 +37,7 @@ class Case:
     to: tuple[str, ...] = ("bob@example.net",)
     leaves: bool = True
     kind: str = "sandbox"
+    purpose: str = "transactional"
 
 
 def letter(*lines: str, sender: str = "shop@{domain}", body: str = "Hello\r\n") -> str:
@@ -73,6 +74,7 @@ CASES = [
     Case("a broken multipart", letter("Content-Type: multipart/mixed; boundary=a"), accepted=False),
     Case("a program as a document", letter("Content-Type: application/pdf; name=a.pdf",
          "Content-Transfer-Encoding: base64", body=EXE), accepted=False),
+    Case("marketing", letter(), accepted=False, purpose="marketing"),
     Case("a routed recipient", letter(), accepted=False, to=("bob%example.org@example.net",)),
 ]  # fmt: skip
 
@@ -121,7 +123,7 @@ def test_both_doors_come_to_the_same_verdict_su_08(case: Case, door: Door, monke
     other = Program().domain.name
     outcomes = []
     for take in ("smtp", "http"):
-        program = Program()
+        program = Program(purpose=case.purpose)
         type(program.domain).objects.filter(pk=program.domain.pk).update(name="shop.example.com")
         program.domain.name = "shop.example.com"
         make_domain(program.account, name="new.example.com", verified_at=None)

@@ -196,6 +196,7 @@ def test_a_submission_keeps_how_fast_and_when_it_may_send(account: Account) -> N
         "max_per_hour": 5_000,
         "window": {"start": "09:00", "end": "17:00", "zone": "account"},
         "hold_uncertain": True,
+        "tracking": {"level": None, "opens": True, "clicks": True, "pixel": "top", "utm": []},
     }
 
 

@@ -20,9 +20,12 @@ from campaigns.models import (
     Sender,
     Submission,
     SubmissionState,
+    WebhookDelivery,
+    WebhookKind,
 )
 from campaigns.outbox import control, rates
 from campaigns.planning import sending
+from campaigns.webhooks.endpoints import Wish, create_endpoint
 from tests.factories import make_account, make_campaign, make_sender
 
 pytestmark = pytest.mark.django_db
@@ -249,3 +252,42 @@ def test_a_reason_longer_than_its_column_is_cut(account: Account) -> None:
     submission = make_running(account)
     control.stop_submission(submission, because="x" * 300)
     assert len(campaign_of(submission).stopped_because) == 200
+
+
+def tell_rates(account: Account) -> list[tuple[str, dict[str, object] | None]]:
+    """What a webhook that wants to know is going to be told."""
+    rows = WebhookDelivery.objects.filter(endpoint__account=account).order_by("pk")
+    return [(WebhookKind(row.kind).name, row.details) for row in rows]
+
+
+def listen_for_rates(account: Account) -> None:
+    kinds = [WebhookKind.BOUNCE_RATE_WARNING, WebhookKind.BOUNCE_RATE_BLOCKED]
+    create_endpoint(account, Wish(name="Watch", url="https://hooks.example.com/", kinds=kinds))
+
+
+def test_programs_are_warned_before_a_campaign_stops_and_told_when_it_does(account: Account) -> None:
+    """infobip.md §2.4; each once, however often the rates are looked at."""
+    listen_for_rates(account)
+    submission = make_running(account)
+    domain = submission.sender.domain.name if submission.sender else ""
+    add(submission, MessageState.SENT, 196)
+    add(submission, MessageState.BOUNCED, 4)
+    assert not rates.check_rates(submission, now=timezone.now())
+    assert tell_rates(account) == []
+    add(submission, MessageState.BOUNCED, 4)
+    for _ in range(2):
+        assert not rates.check_rates(submission, now=timezone.now())
+    warning = ("BOUNCE_RATE_WARNING", {"domain": domain, "threshold": 3.0, "rate": 3.92})
+    assert tell_rates(account) == [warning]
+    add(submission, MessageState.BOUNCED, 10)
+    assert rates.check_rates(submission, now=timezone.now())
+    assert tell_rates(account) == [warning, ("BOUNCE_RATE_BLOCKED", {"domain": domain, "threshold": 5.0, "rate": 8.41})]
+
+
+def test_nobody_else_is_told_of_a_bounce_rate(account: Account) -> None:
+    stranger = make_account()
+    listen_for_rates(stranger)
+    submission = make_running(account)
+    add(submission, MessageState.BOUNCED, 100)
+    assert rates.check_rates(submission, now=timezone.now())
+    assert WebhookDelivery.objects.count() == 0

@@ -93,7 +93,7 @@ def test_a_mail_put_off_is_tried_again_and_expires_in_the_end(program: Program) 
     program.work()
     message = Message.objects.get()
     assert (message.state, message.attempts, message.error_code) == (MessageState.QUEUED, 1, "smtp.451-4.3.0")
-    assert message.next_attempt_at > timezone.now() + timedelta(minutes=4)
+    assert message.next_attempt_at > timezone.now() + timedelta(minutes=3)
     with time_machine.travel(timezone.now() + timedelta(hours=47, minutes=59)):
         program.work()
     assert states() == [MessageState.EXPIRED]

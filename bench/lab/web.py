@@ -1,4 +1,4 @@
-"""Web servers of the benches: gunicorn with threads, in front of an application of ours or of a peer's."""
+"""granian with an application of ours or of a peer, as `manage.py run` starts it."""
 
 from __future__ import annotations
 
@@ -7,36 +7,40 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.lab import machine, sink
+from bench.lab.service import processes_below
 
-WORKERS, THREADS = 2, 8
 
-
-def words_of(application: str, *, port: int, python: str = sys.executable) -> list[str]:
+def words_of(
+    application: str, *, port: int, workers: int = 1, threads: int = 4, python: str = sys.executable
+) -> list[str]:
     """The command of a server."""
     return [
-        python, "-m", "gunicorn", application, "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread",
-        "--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "30", "--log-level", "error",
+        python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws",
+        "--workers", str(workers), "--blocking-threads", str(threads), "--workers-kill-timeout", "10",
+        "--log-level", "error", application,
     ]  # fmt: skip
 
 
 @contextmanager
-def serving(application: str, *, env: Mapping[str, str], log: Path) -> Iterator[int]:
-    """A server that answers at the port given, and ends at the end."""
+def serve(
+    application: str, *, env: Mapping[str, str], workers: int = 1, threads: int = 4, log: Path | None = None
+) -> Iterator[tuple[int, int]]:
+    """(port, process id of a worker) while the block runs."""
     port = sink.free_port()
-    with log.open("ab") as out:
-        server = subprocess.Popen(
-            words_of(application, port=port), cwd=machine.ROOT, env=dict(env), stdout=out, stderr=out
-        )
-    try:
-        await_port(port)
-        yield port
-    finally:
-        server.terminate()
-        server.wait()
+    with ExitStack() as stack:
+        out = stack.enter_context(log.open("ab")) if log else subprocess.DEVNULL
+        words = words_of(application, port=port, workers=workers, threads=threads)
+        server = subprocess.Popen(words, cwd=machine.ROOT, env=dict(env), stdout=out, stderr=out)
+        try:
+            await_port(port)
+            yield port, max(processes_below(server.pid), default=server.pid)
+        finally:
+            server.terminate()
+            server.wait(30)
 
 
 def await_port(port: int, *, seconds: float = 60) -> None:

@@ -19,6 +19,7 @@ class Right(Enum):
     MANAGE_DOMAINS = "manage-domains"
     MANAGE_SUPPRESSIONS = "manage-suppressions"
     MANAGE_KEYS = "manage-keys"
+    MANAGE_WEBHOOKS = "manage-webhooks"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 else:
     _ModelForm = forms.ModelForm
 
-LIMIT_FIELDS = ("max_per_second", "max_requests_per_second", "stop_at_bounce_percent", "stop_at_complaint_percent")
+LIMIT_FIELDS = (
+    "max_per_second",
+    "max_requests_per_second",
+    "stop_at_bounce_percent",
+    "stop_at_complaint_percent",
+    "soft_bounces_to_stop",
+    "soft_bounce_days",
+)
 
 
 class LimitsForm(AccountScopedForm):
@@ -51,6 +58,17 @@ class LimitsForm(AccountScopedForm):
         label="Stop when so many percent call it spam",
         help_text="Counted over all mail of the sender's domain within a week. Large mailbox providers begin to refuse"
         " mail at 0.3.",
+    )
+
+    soft_bounces_to_stop = forms.IntegerField(
+        min_value=0,
+        max_value=100,
+        label="Give up an address after so many mails in a row came back",
+        help_text="For full mailboxes and the like; addresses that do not exist are given up at once. Usual is 5, 0 is"
+        " never.",
+    )
+    soft_bounce_days = forms.IntegerField(
+        min_value=0, max_value=365, label="… over at least so many days", help_text="Usual is 15."
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -7,17 +7,21 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
+from campaigns.accounts.branding import MOST_BYTES, check_logo
 from campaigns.accounts.creation import create_account
 from campaigns.admin.account_limits import LIMIT_FIELDS, DomainLimitInline, LimitsForm
+from campaigns.admin.account_tracking import TRACKING_FIELDS, TrackingForm
 from campaigns.admin.rights import Right
 from campaigns.admin.scoping import AccountScopedAdmin, SealpostInline
+from campaigns.errors import CampaignError
 from campaigns.models import Account, Membership
 from campaigns.outbox import due
 
 
-class AccountForm(LimitsForm):
+class AccountForm(LimitsForm, TrackingForm):
     """Zones come as a list; a new account is made by the accounts room, which also gives it the sandbox."""
 
     time_zone = forms.ChoiceField(
@@ -26,14 +30,41 @@ class AccountForm(LimitsForm):
         help_text="Times on the screens and of scheduled campaigns are in this zone.",
     )
 
+    logo_file = forms.FileField(
+        required=False, label="Picture", help_text="PNG, JPEG or GIF of at most 100 KB, shown above your public pages."
+    )
+    remove_logo = forms.BooleanField(required=False, label="Show no picture")
+
     class Meta:
         model = Account
-        fields = ("name", "slug", "postal_address", "time_zone", "baa_status", *LIMIT_FIELDS)
+        fields = (
+            "name", "slug", "postal_address", "time_zone", "baa_status", "language", "brand_color", *LIMIT_FIELDS,
+            *TRACKING_FIELDS,
+        )  # fmt: skip
         widgets: ClassVar[dict[str, forms.Widget]] = {"postal_address": forms.Textarea(attrs={"rows": 3})}
-        labels: ClassVar[dict[str, str]] = {"slug": "Short name", "baa_status": "Agreement under HIPAA (BAA)"}
+        labels: ClassVar[dict[str, str]] = {
+            "slug": "Short name",
+            "baa_status": "Agreement under HIPAA (BAA)",
+            "language": "Language of pages for readers",
+            "brand_color": "Colour",
+        }
         help_texts: ClassVar[dict[str, str]] = {
             "slug": "Small letters, digits and hyphens. It appears in technical parts of your mail and never changes.",
+            "brand_color": "Of buttons and links on pages for readers, such as #155e5a. It is made darker or lighter where it"
+            " could not be read.",
         }
+
+    def clean_logo_file(self) -> bytes | None:
+        """The picture, checked by its content."""
+        given = self.cleaned_data.get("logo_file")
+        if not given:
+            return None
+        data = bytes(given.read(MOST_BYTES + 1))
+        try:
+            self.instance.logo_type = check_logo(data)
+        except CampaignError as error:
+            raise ValidationError(f"{error.safe_text} {error.action}") from error
+        return data
 
 
 class MembershipInline(SealpostInline):
@@ -68,7 +99,13 @@ class AccountAdmin(AccountScopedAdmin):
         basics = [*fields, "baa_status"] if request.user.is_superuser else fields
         if obj is None:
             return [(None, {"fields": basics})]
-        return [(None, {"fields": basics}), ("Speed and safety", {"fields": list(LIMIT_FIELDS)})]
+        pages = ["language", "brand_color", "logo_file", "remove_logo"]
+        return [
+            (None, {"fields": basics}),
+            ("Pages for readers", {"fields": pages}),
+            ("Speed and safety", {"fields": list(LIMIT_FIELDS)}),
+            ("Opens and clicks", {"fields": list(TRACKING_FIELDS)}),
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002
         return () if obj is None else ("slug",)
@@ -84,6 +121,10 @@ class AccountAdmin(AccountScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         if change:
+            if data := form.cleaned_data.get("logo_file"):
+                obj.logo = data
+            elif form.cleaned_data.get("remove_logo"):
+                obj.logo, obj.logo_type = None, ""
             super().save_model(request, obj, form, change)
             return
         made = create_account(name=obj.name, slug=obj.slug, postal_address=obj.postal_address, time_zone=obj.time_zone)

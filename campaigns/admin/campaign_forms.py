@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 
 from campaigns import addresses
 from campaigns.admin.campaign_pace import PaceFields, initial_pace
+from campaigns.admin.campaign_tracking import TrackingFields, initial_tracking
 from campaigns.admin.campaign_words import PURPOSES, people
 from campaigns.errors import AddressError
 from campaigns.models import (
@@ -40,7 +41,7 @@ class ListChoice(_ListField):
         return f"{obj.name} · {people(obj.people)}"
 
 
-class CampaignForm(PaceFields):
+class CampaignForm(PaceFields, TrackingFields):
     """What a draft is made of; `cleaned_data["content"]` is the version to pin."""
 
     name = forms.CharField(max_length=120, help_text="For you and your colleagues; nobody outside sees it.")
@@ -69,6 +70,7 @@ class CampaignForm(PaceFields):
         self.pinned = campaign.content if campaign else None
         super().__init__(data, initial=_initial(campaign) if campaign else None)
         self.offer_clocks(account)
+        self.offer_levels(account)
         lists = _count_lists(account)
         self._choose("template", account.templates.filter(versions__isnull=False).distinct())
         self._choose("lists", lists)
@@ -115,6 +117,7 @@ class CampaignForm(PaceFields):
             "excluded_lists": list(self.cleaned_data["excluded_lists"]),
             "transport": self.cleaned_data.get("transport"),
             "pace": self.pace(),
+            "tracking": self.chosen_tracking(),
         }
 
 
@@ -175,4 +178,5 @@ def _initial(campaign: Campaign) -> dict[str, Any]:
         "sender": campaign.sender_id,
         "transport": campaign.transport_id,
         **initial_pace(campaign),
+        **initial_tracking(campaign),
     }

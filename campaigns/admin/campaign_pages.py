@@ -17,6 +17,7 @@ from campaigns.admin.campaign_forms import CampaignForm, ScheduleForm, TestSendF
 from campaigns.admin.campaign_pace import describe_pace, say_estimate
 from campaigns.admin.campaign_places import place_findings
 from campaigns.admin.campaign_preview import answer_preview, sample_subject
+from campaigns.admin.campaign_tracking import describe_tracking
 from campaigns.admin.campaign_words import PURPOSES, TONES
 from campaigns.admin.local_time import WallTime, read_wall_time
 from campaigns.errors import CampaignError
@@ -88,7 +89,7 @@ class CampaignPages:
         now = timezone.now()
         earlier = campaign_progress.read_sample(request.GET.get("settled", ""), request.GET.get("at", ""), now=now)
         progress = campaign_progress.measure_progress(campaign, now=now, earlier=earlier)
-        return render(request, f"{_FOLDER}/_progress.html", {"progress": progress})
+        return render(request, f"{_FOLDER}/_progress.html", {"progress": progress, "campaign": campaign})
 
     def show_preview(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """The mail with its sample values, for a sandboxed frame."""
@@ -257,7 +258,7 @@ class CampaignPages:
             "purpose": dict(PURPOSES)[Purpose(campaign.purpose)].partition(":")[0],
             "subject": sample_subject(campaign),
             "transport": preflight.campaign_transport(campaign),
-            "pace": describe_pace(campaign),
+            "pace": [*describe_pace(campaign), *describe_tracking(campaign)],
             "tone": TONES[CampaignState(campaign.state)],
             "may_compose": self.admin.may_compose(request, campaign),
             "may_send": self.admin.may_send(request, campaign),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from campaigns.admin.campaign_figures import Figure, read_figures
 from campaigns.admin.campaign_waiting import explain_wait
 from campaigns.admin.campaign_words import Reason, explain_reasons, people
 from campaigns.models import Campaign, CampaignState, Submission, SubmissionState
-from campaigns.outbox.reports import SendReport, campaign_report
+from campaigns.outbox.reports import SendReport, live_report
 
 _BAR = 1000
 _SAMPLE_SECONDS = 3600
+_OFTEN, _SELDOM = 1_500, 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ class Progress:
     settled: int
     at: float
     reasons: tuple[Reason, ...]
+    figures: tuple[Figure, ...] = ()
     waiting: str = ""
+    # Milliseconds until the next look, 0 for none: readers open and click long after the last mail has left.
+    every: int = 0
 
     @property
     def is_live(self) -> bool:
@@ -66,8 +71,8 @@ def read_sample(settled: str, at: str, *, now: datetime) -> Sample | None:
 
 def measure_progress(campaign: Campaign, *, now: datetime, earlier: Sample | None = None) -> Progress:
     """The progress of a campaign that has a submission; the pace is measured from the earlier look or from its start."""
-    report = campaign_report(campaign)
-    submission = campaign.submissions.select_related("transport").order_by("pk").first()
+    report = live_report(campaign)
+    submission = campaign.submissions.select_related("account", "sender__domain", "transport").order_by("pk").first()
     percent = report.settled * 100 // report.planned if report.planned else 0
     waiting = explain_wait(campaign, submission, report, now=now)
     moves = campaign.state == CampaignState.SENDING and not waiting
@@ -83,8 +88,17 @@ def measure_progress(campaign: Campaign, *, now: datetime, earlier: Sample | Non
         settled=report.settled,
         at=now.timestamp(),
         reasons=tuple(explain_reasons(report.reasons)),
+        figures=read_figures(campaign, submission, report=report),
         waiting=waiting,
+        every=_every(submission, now=now),
     )
+
+
+def _every(submission: Submission | None, *, now: datetime) -> int:
+    if submission is None:
+        return 0
+    quiet = now - (submission.finished_at or now)
+    return _OFTEN if quiet < timedelta(days=1) else _SELDOM if quiet < timedelta(days=30) else 0
 
 
 def _stack(report: SendReport) -> tuple[Segment, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from campaigns.admin.campaign_pace import initial_pace
+from campaigns.admin.campaign_tracking import initial_tracking
 from campaigns.admin.campaign_words import people
 from campaigns.models import Campaign, CampaignState
 from campaigns.outbox import control
@@ -155,6 +156,7 @@ def count_undecided(campaign: Campaign) -> int:
 def _digest(campaign: Campaign, count: int) -> str:
     parts: list[Any] = [
         *initial_pace(campaign).items(),
+        *initial_tracking(campaign).items(),
         campaign.name,
         campaign.purpose,
         campaign.content_id,

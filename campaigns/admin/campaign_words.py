@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from campaigns.models import CampaignState, Purpose
+from campaigns.replies import meaning as refusals
+from campaigns.replies.meaning import MEANINGS
 
 # The tone picks a colour; the word beside it says the same, so that nothing hangs on colour alone.
 TONES = {
@@ -60,6 +62,16 @@ _REASONS = {
     "infobip.6043": "The mail was taken for spam",
     "infobip.braces": "The mail has {{ or {$ in its text, which the provider takes for placeholders of its own",
     "infobip.outcome-unknown": "The answer of the provider got lost",
+    "machine.burst": "A machine: it followed many links at once",
+    "machine.decoy": "A machine: it followed a link that no reader can see",
+    "machine.head": "A machine: it only looked whether the link works",
+    "machine.nameless": "A machine: it does not say what it is",
+    "machine.prefetch": "A machine: it fetched ahead, whoever reads",
+    "machine.rewriter": "A machine: a security service looked at the link",
+    "machine.robot": "A machine, by its name",
+    "machine.too-soon": "A machine: it came together with the mail",
+    "proxy": "A mailbox fetched it for its reader; nobody can tell when",
+    "unknown": "Something nobody knows",
     "provider.blocked": "The provider does not write to this address any more",
     "provider.braces": "The mail has {{ in its text, which the provider takes for placeholders of its own",
     "provider.invalid": "The address does not exist",
@@ -69,6 +81,7 @@ _REASONS = {
 }
 _AREAS = {
     "address": "The address cannot be written to",
+    "bounce": "The mail came back",
     "attachment": "An attachment was refused",
     "content": "The mail could not be made for this person; a value it needs is missing or wrong",
     "delivery": "The receiving side did not take it",
@@ -98,7 +111,10 @@ def explain_reasons(reasons: Mapping[str, int]) -> list[Reason]:
 
 def explain(code: str) -> str:
     """A sentence for a code; a code nobody put into words yet is told by its area."""
-    return _REASONS.get(code) or _AREAS.get(code.partition(".")[0]) or "Another reason"
+    area, _, rest = code.partition(".")
+    if area == "bounce" and rest in MEANINGS:
+        return MEANINGS[refusals.Reason(rest)].text.removesuffix(".")
+    return _REASONS.get(code) or _AREAS.get(area) or "Another reason"
 
 
 def people(count: int) -> str:

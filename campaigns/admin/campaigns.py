@@ -16,6 +16,7 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 
 from campaigns.admin.campaign_pages import CampaignPages
+from campaigns.admin.campaign_statistics import StatisticsPages
 from campaigns.admin.campaign_words import TONES
 from campaigns.admin.local_time import WallTime
 from campaigns.admin.pages import id_of
@@ -49,9 +50,10 @@ class CampaignAdmin(RoomScreen):
     list_select_related = ("account",)
     list_lead: ClassVar[str] = "One mail to the people on your lists: write, check, send, watch."
     add_label: ClassVar[str] = "New campaign"
+    change_list_template = "admin/campaigns/campaign/change_list.html"
 
     def get_urls(self) -> list[URLPattern]:
-        return [*CampaignPages(self).urls(), *super().get_urls()]
+        return [*StatisticsPages(self).urls(), *CampaignPages(self).urls(), *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
         return CampaignList

@@ -16,6 +16,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from campaigns import addresses, tokens
+from campaigns.admin.contact_tracking import save_choice, show_choice
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
@@ -24,6 +25,7 @@ from campaigns.audiences.consent import subscribe, unsubscribe_lists
 from campaigns.audiences.contacts import change_attributes, create_contact
 from campaigns.errors import AddressError, CampaignError
 from campaigns.models import ConsentKind, Contact, ContactList, Subscription, SubscriptionState, Suppression
+from campaigns.tracking.timeline import recent_mails
 
 _FOLDER = "admin/campaigns/contact"
 _BLANK_ROWS = 2
@@ -73,6 +75,7 @@ class ContactAdmin(RoomScreen):
             self.page("lookup/", self.look_up, name="lookup"),
             self.page("<uuid:public_id>/subscribe/", self.subscribe, name="subscribe"),
             self.page("<uuid:public_id>/unsubscribe/", self.unsubscribe, name="unsubscribe"),
+            self.page("<uuid:public_id>/tracking/", self.note_choice, name="tracking"),
             *super().get_urls(),
         ]
 
@@ -150,6 +153,8 @@ class ContactAdmin(RoomScreen):
             may_change=self.has_change_permission(request, contact),
             subscribe_url=self.url_of(contact, view="subscribe"),
             unsubscribe_url=self.url_of(contact, view="unsubscribe"),
+            mails=recent_mails(contact),
+            **show_choice(contact, url=self.url_of(contact, view="tracking")),
             delete_url=self.url_of(contact, view="delete"),
         )
 
@@ -170,6 +175,18 @@ class ContactAdmin(RoomScreen):
             messages.success(request, f"Now on the list {given['list']}.")
         else:
             messages.error(request, "This person left that list themselves. Only they can come back, by signing up.")
+        return HttpResponseRedirect(self.url_of(contact))
+
+    def note_choice(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Write down what the person said about their opens and clicks."""
+        contact: Contact = self.find_object(request, public_id)
+        self.require_change(request, contact)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if save_choice(contact, request.POST, by=request.user.get_username(), now=timezone.now()):
+            messages.success(request, "Written down. It holds at once, for mail that has left already too.")
+        else:
+            messages.error(request, "Choose what this person said.")
         return HttpResponseRedirect(self.url_of(contact))
 
     def unsubscribe(self, request: HttpRequest, public_id: UUID) -> HttpResponse:

@@ -17,10 +17,12 @@ from campaigns.models import (
     ContactList,
     Domain,
     EmailTemplate,
+    EndpointState,
     ImportJob,
     ImportState,
     Subscription,
     SubscriptionState,
+    WebhookEndpoint,
 )
 
 _SHOWN = 6
@@ -78,14 +80,34 @@ class RecentImport:
 
 
 @dataclass(frozen=True, slots=True)
+class TroubledDomain:
+    """A domain whose records went wrong after it was verified; `lost` when mail from it has stopped."""
+
+    name: str
+    url: str
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedWebhook:
+    """A webhook that was stopped because its receiver does not answer, and why."""
+
+    name: str
+    url: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dashboard:
     """`new_campaign` is empty for people who may not write one."""
 
     new_campaign: str
+    troubled: tuple[TroubledDomain, ...]
     steps: tuple[Step, ...]
     campaigns: tuple[RecentCampaign, ...]
     lists: tuple[ListSize, ...]
     imports: tuple[RecentImport, ...]
+    webhooks: tuple[StoppedWebhook, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -94,7 +116,7 @@ class Dashboard:
 
 
 def build_dashboard(request: HttpRequest, *, site: AdminSite) -> Dashboard:
-    """What this person's accounts look like now; seven small queries whatever their size."""
+    """What this person's accounts look like now; eight small queries whatever their size."""
     accounts = accounts_of(request.user)
     steps = tuple(
         _step(model, rows, title=title, text=text, label=label)
@@ -132,10 +154,12 @@ def build_dashboard(request: HttpRequest, *, site: AdminSite) -> Dashboard:
     )
     return Dashboard(
         new_campaign=reverse("admin:campaigns_campaign_add") if may(request, Right.COMPOSE) else "",
+        troubled=_troubled(Domain.objects.filter(account__in=accounts)),
         steps=steps if may(request, Right.COMPOSE) or may(request, Right.MANAGE_DOMAINS) else (),
         campaigns=_campaigns(Campaign.objects.filter(account__in=accounts)),
         lists=_lists(ContactList.objects.filter(account__in=accounts)),
         imports=_imports(ImportJob.objects.filter(account__in=accounts)),
+        webhooks=_stopped_webhooks(WebhookEndpoint.objects.filter(account__in=accounts)),
     )
 
 
@@ -143,6 +167,14 @@ def _step(model: type[Model], rows: QuerySet[Model], *, title: str, text: str, l
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     done = rows.exists()
     return Step(title, text, reverse(f"{name}_changelist") if done else reverse(f"{name}_add"), label, done)
+
+
+def _troubled(rows: QuerySet[Domain]) -> tuple[TroubledDomain, ...]:
+    wrong = rows.filter(Q(verified_at=None, lost_at__isnull=False) | Q(failed_looks__gt=0)).order_by("name")[:_SHOWN]
+    return tuple(
+        TroubledDomain(row.name, reverse("admin:campaigns_domain_change", args=(row.public_id,)), not row.is_verified)
+        for row in wrong
+    )
 
 
 def _campaigns(rows: QuerySet[Campaign]) -> tuple[RecentCampaign, ...]:
@@ -155,6 +187,15 @@ def _campaigns(rows: QuerySet[Campaign]) -> tuple[RecentCampaign, ...]:
             row.created_at,
         )
         for row in rows.order_by("-created_at")[:_SHOWN]
+    )
+
+
+def _stopped_webhooks(rows: QuerySet[WebhookEndpoint]) -> tuple[StoppedWebhook, ...]:
+    return tuple(
+        StoppedWebhook(
+            row.name, reverse("admin:campaigns_webhookendpoint_change", args=(row.public_id,)), row.state_because
+        )
+        for row in rows.filter(state=EndpointState.FAILED)[:_SHOWN]
     )
 
 

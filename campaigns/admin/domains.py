@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
 
 from campaigns import addresses
-from campaigns.admin.domain_page import SendingForm, list_records, list_removable, show_warmup
+from campaigns.admin.domain_more import MorePages
+from campaigns.admin.domain_page import SendingForm, show_warmup
+from campaigns.admin.domain_records import list_records, list_removable
+from campaigns.admin.domain_tracking import show_tracking
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.domains.creation import create_domain
+from campaigns.domains.judging import TEMPORARY
+from campaigns.domains.lookalike import show_name, warn_of_lookalike
 from campaigns.domains.lookup import make_resolver
+from campaigns.domains.offers import mta_sts_policy
 from campaigns.domains.rotation import KEPT_PUBLISHED, cancel_rotation, start_rotation
 from campaigns.domains.senders import change_sender, create_sender
-from campaigns.domains.sending import change_sending
+from campaigns.domains.sending import change_names, change_sending
 from campaigns.domains.verification import verify_domain
 from campaigns.errors import CampaignError, NotFound
 from campaigns.models import Account, DkimKey, Domain, Sender
@@ -39,7 +48,7 @@ class NewDomainForm(AccountForm):
 
 
 @admin.register(Domain)
-class DomainAdmin(RoomScreen):
+class DomainAdmin(MorePages):
     """Domains: added by name, proved by records in DNS, their keys changed one after the other."""
 
     list_display = ("name", "status", "looked_up")
@@ -48,9 +57,8 @@ class DomainAdmin(RoomScreen):
 
     @admin.display(description="Status")
     def status(self, domain: Domain) -> str:
-        if not domain.is_verified and domain.checked_at is None:
-            return format_html('<span class="badge">{}</span>', "Not checked yet")
-        return _badge(domain.is_verified, "Verified", "Records missing")
+        words, tone = say_status(domain)
+        return format_html('<span class="badge {}">{}</span>', tone, words)
 
     @admin.display(description="Last looked up", ordering="checked_at")
     def looked_up(self, domain: Domain) -> str:
@@ -59,6 +67,7 @@ class DomainAdmin(RoomScreen):
     def get_urls(self) -> list[URLPattern]:
         return [
             self.page("<uuid:public_id>/check/", self.check_dns, name="check"),
+            self.page("<uuid:public_id>/tracking/", partial(show_tracking, self), name="tracking"),
             self.page("<uuid:public_id>/key/<slug:algorithm>/", self.change_key, name="key"),
             self.page("<uuid:public_id>/cancel-key/<slug:selector>/", self.cancel_key, name="cancel_key"),
             *super().get_urls(),
@@ -83,14 +92,16 @@ class DomainAdmin(RoomScreen):
             self.require_change(request, domain)
 
         def save(given: dict[str, Any]) -> str:
-            change_sending(domain, **given)
+            names = {name: given.pop(name) for name in ("tracking_host", "spf_terms", "reports_to")}
+            with transaction.atomic():
+                change_sending(domain, **given)
+                change_names(domain, **names)
             # What waits by the old limits is looked at by the new ones.
             due.wake_submissions(account_id=domain.account_id)
             messages.success(request, "Saved.")
             return self.url_of(domain)
 
-        fields = ("return_path", "max_per_second", "warmup_started_on")
-        form = SendingForm(request.POST or None, initial={name: getattr(domain, name) for name in fields})
+        form = SendingForm(request.POST or None, initial={n: getattr(domain, n) for n in SendingForm.base_fields})
         return self.show_form(
             request,
             form,
@@ -99,6 +110,10 @@ class DomainAdmin(RoomScreen):
             template="admin/campaigns/domain/page.html",
             obj=domain,
             records=list_records(domain),
+            status=say_status(domain),
+            shown_name=show_name(domain.name),
+            caution=warn_of_lookalike(domain.name),
+            policy_file=mta_sts_policy([settings.INBOUND_HOST]) if settings.INBOUND_HOST else "",
             removable=list_removable(domain),
             has_second=domain.dkim_keys.filter(algorithm=DkimKey.Algorithm.ED25519, state__in=_WANTED).exists(),
             warmup=show_warmup(domain, now=timezone.now()),
@@ -155,13 +170,28 @@ class DomainAdmin(RoomScreen):
         self.require_change(request, domain)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if verify_domain(domain, resolver=make_resolver(), now=timezone.now()):
+        verified = verify_domain(domain, resolver=make_resolver(), now=timezone.now())
+        wrong = domain.findings.filter(ok=False).exclude(code=TEMPORARY.code).exists()
+        if verified and domain.failed_looks:
+            messages.warning(request, "A record this domain needs is missing or wrong. See what is marked below.")
+        elif verified and wrong:
+            messages.success(request, "You can send from this domain. Some records are not right yet: see below.")
+        elif verified:
             messages.success(request, "Everything is in place. You can send from this domain.")
         else:
             messages.warning(
                 request, "Not everything is there yet. New records can take from minutes to a day to be seen."
             )
         return HttpResponseRedirect(self.url_of(domain))
+
+
+def say_status(domain: Domain) -> tuple[str, str]:
+    """A badge's words and tone for a domain."""
+    if domain.is_verified:
+        return ("Verified, but records are wrong", "is-warn") if domain.failed_looks else ("Verified", "is-ok")
+    if domain.lost_at:
+        return ("Not verified any more", "is-bad")
+    return ("Records missing", "is-warn") if domain.checked_at else ("Not checked yet", "")
 
 
 class SenderForm(forms.Form):

@@ -16,6 +16,7 @@ from django.utils.text import slugify
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, may
 from campaigns.admin.scoping import AccountScopedAdmin, AccountScopedForm, SealpostChangeList
+from campaigns.admin.tracking_words import LevelField
 from campaigns.models import Campaign, CampaignState, ContactList, Subscription, SubscriptionState
 
 _PER_PAGE = 50
@@ -24,12 +25,20 @@ _NAMED = 10
 
 
 class ListForm(AccountScopedForm):
+    tracking = LevelField(
+        inherit="As the account says",
+        label="Opens and clicks",
+        help_text="Of a campaign to several lists the strictest counts for everybody.",
+    )
+
     class Meta:
         model = ContactList
-        fields = ("account", "name", "description")
+        fields = ("account", "name", "description", "is_public", "public_description", "tracking")
         help_texts: ClassVar[dict[str, str]] = {
             "name": "People can read it on the page where they unsubscribe.",
             "description": "For yourselves: who is on it and what they get.",
+            "is_public": "Readers can join and leave it by themselves on their preference page.",
+            "public_description": "Shown there below the name.",
         }
         widgets: ClassVar[dict[str, forms.Widget]] = {"description": forms.Textarea(attrs={"rows": 2})}
 

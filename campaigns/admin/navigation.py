@@ -13,6 +13,7 @@ from django.urls import reverse
 from campaigns.models import (
     Account,
     ApiKey,
+    BounceMailbox,
     Campaign,
     Contact,
     ContactList,
@@ -23,6 +24,7 @@ from campaigns.models import (
     Sender,
     Suppression,
     Transport,
+    WebhookEndpoint,
 )
 
 
@@ -66,6 +68,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
             ("Domains", Domain, "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM3 12h18M12 3c5 5.5 5 12.5 0 18-5-5.5-5-12.5 0-18"),
             ("Senders", Sender, "M4 6h16v12H4zm0 1 8 6 8-6"),
             ("Ways to send", Transport, "M4 7h13m0 0-3-3m3 3-3 3M20 17H7m0 0 3-3m-3 3 3 3"),
+            ("Bounce mailboxes", BounceMailbox, "M4 6h16v12H4zm0 1 8 6 8-6M9 21l-3-2 3-2"),
             ("Sandbox mailbox", SandboxMail, "M4 13 6.5 5h11L20 13v6H4zm0 0h5l1.5 2.5h3L15 13h5"),
         ),
     ),
@@ -73,6 +76,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
         "Settings",
         (
             ("API keys", ApiKey, "M8 20a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9zM11.2 12.3 20 3.5M16.5 7l2.5 2.5M13.5 10l1.8 1.8"),
+            ("Webhooks", WebhookEndpoint, "M12 8.5a3.5 3.5 0 1 0-3.4-4.3M12 8.5l-4 7M7 20a3 3 0 1 0 0-6M17 20a3 3 0 1 0-2.6-4.5L10 8M7 17h7"),
             ("Accounts", Account, "M5 20V6l7-3 7 3v14M9 9h.01M15 9h.01M9 13h.01M15 13h.01M10 20v-3h4v3M3 20h18"),
             ("People with access", User, "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 20a6.5 6.5 0 0 1 13 0M16 4.5a3.5 3.5 0 0 1 0 6M18 14a6.5 6.5 0 0 1 3.5 6"),
         ),

@@ -87,8 +87,12 @@ class AccountForm(forms.Form):
         return cleaned
 
 
-# Which field a refusal belongs to, by the area of its code; the rest concerns the whole form.
+# Which field a refusal belongs to, by its code or the area of its code; the rest concerns the whole form.
 _PLACES: Mapping[str, tuple[str, ...]] = {
+    "domain.tracking-host-other": ("tracking_host",),
+    "domain.spf-terms-invalid": ("spf_terms",),
+    "domain.reports-to-odd": ("reports_to",),
+    "report": ("reports",),
     "address": ("address", "email", "to", "name", "return_path"),
     "domain": ("email", "name", "return_path"),
     "import": ("file",),
@@ -97,7 +101,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 
 def refuse(form: forms.Form, error: CampaignError) -> None:
     """Show a room's refusal on the form, beside its field where that is clear."""
-    names = _PLACES.get(error.code.partition(".")[0], ())
+    names = _PLACES.get(error.code) or _PLACES.get(error.code.partition(".")[0], ())
     place = next((name for name in names if name in form.fields), None)
     form.add_error(place, f"{error.safe_text} {error.action}".strip())
 

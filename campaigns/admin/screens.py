@@ -3,6 +3,7 @@
 from campaigns.admin import (
     accounts,
     api_keys,
+    bounce_mailboxes,
     campaigns,
     contacts,
     domains,
@@ -13,9 +14,10 @@ from campaigns.admin import (
     templates,
     transports,
     users,
+    webhooks,
 )
 
 __all__ = [
-    "accounts", "api_keys", "campaigns", "contacts", "domains", "imports", "lists", "mailbox", "suppressions", "templates",
-    "transports", "users",
+    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "lists", "mailbox",
+    "suppressions", "templates", "transports", "users", "webhooks",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
@@ -21,6 +21,7 @@ from campaigns.api import (
     validation,
 )
 from campaigns.api.envelopes import refuse
+from campaigns.api.methods import list_patterns
 from campaigns.api.parser import TrimmingParser
 from campaigns.api.translate import register_translators
 
@@ -64,4 +65,7 @@ def answer_nothing(request: HttpRequest) -> HttpResponse:
 
 
 api = make_api()
-urlpatterns: list[URLPattern | URLResolver] = [path("email/", api.urls), re_path(r"^email/", answer_nothing)]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("email/", include(list_patterns(api))),
+    re_path(r"^email(?:/|$)", answer_nothing),
+]

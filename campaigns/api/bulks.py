@@ -13,7 +13,7 @@ from campaigns.accounts.keys import Credential
 from campaigns.api import schemas
 from campaigns.api.allow import Allow
 from campaigns.api.composing import check_time
-from campaigns.api.schemas import Moment, Wire
+from campaigns.api.schemas import Given, Moment, Wire
 from campaigns.api.wire import write_time
 from campaigns.outbox.bulks import BulkStatus, change_bulk, find_bulk, reschedule_bulk
 
@@ -25,36 +25,36 @@ BulkId = Annotated[str, Field(min_length=1, max_length=100)]
 Status = Literal["PENDING", "PAUSED", "PROCESSING", "CANCELED", "FINISHED", "FAILED"]
 
 
-class BulkFilter(Wire):
+class BulkFilter(Given):
     bulk_id: BulkId
 
 
-class Reschedule(Wire):
+class Reschedule(Given):
     send_at: Moment
 
 
-class StatusChange(Wire):
+class StatusChange(Given):
     status: Status
 
 
-class ScheduleOut(Wire):
+class BulkScheduleOut(Wire):
     bulk_id: str
     send_at: str
 
 
-class SchedulesOut(Wire):
+class BulkSchedulesOut(Wire):
     external_bulk_id: str
-    bulks: list[ScheduleOut]
+    bulks: list[BulkScheduleOut]
 
 
-class StatusOut(Wire):
+class BulkStatusOut(Wire):
     bulk_id: str
     status: Status
 
 
-class StatusesOut(Wire):
+class BulkStatusesOut(Wire):
     external_bulk_id: str
-    bulks: list[StatusOut]
+    bulks: list[BulkStatusOut]
 
 
 @router.get(
@@ -62,7 +62,7 @@ class StatusesOut(Wire):
     auth=Allow("bulks.get", *_SEND),
     operation_id="get_scheduled_emails",
     summary="Get scheduled email",
-    response={200: SchedulesOut, **schemas.OLDER},
+    response={200: BulkSchedulesOut, **schemas.OLDER},
     by_alias=True,
 )
 def get_bulk(request: HttpRequest, filters: Query[BulkFilter]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def get_bulk(request: HttpRequest, filters: Query[BulkFilter]) -> dict[str, Any]
     auth=Allow("bulks.reschedule"),
     operation_id="reschedule_emails",
     summary="Reschedule email",
-    response={200: ScheduleOut, **schemas.OLDER},
+    response={200: BulkScheduleOut, **schemas.OLDER},
     by_alias=True,
 )
 def reschedule(request: HttpRequest, filters: Query[BulkFilter], body: Reschedule) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def reschedule(request: HttpRequest, filters: Query[BulkFilter], body: Reschedul
     auth=Allow("bulks.status", *_SEND),
     operation_id="get_scheduled_email_statuses",
     summary="Get the status of scheduled email",
-    response={200: StatusesOut, **schemas.OLDER},
+    response={200: BulkStatusesOut, **schemas.OLDER},
     by_alias=True,
 )
 def get_status(request: HttpRequest, filters: Query[BulkFilter]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def get_status(request: HttpRequest, filters: Query[BulkFilter]) -> dict[str, An
     auth=Allow("bulks.set-status"),
     operation_id="update_scheduled_email_statuses",
     summary="Change the status of scheduled email",
-    response={200: StatusOut, **schemas.OLDER},
+    response={200: BulkStatusOut, **schemas.OLDER},
     by_alias=True,
 )
 def change_status(request: HttpRequest, filters: Query[BulkFilter], body: StatusChange) -> dict[str, Any]:

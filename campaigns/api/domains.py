@@ -11,12 +11,12 @@ from pydantic import Field
 
 from campaigns.accounts.tenancy import access_domain_by_name
 from campaigns.api.allow import Allow, account_of
-from campaigns.api.schemas import OLDER, Name255, Wire
+from campaigns.api.schemas import OLDER, Given, Name255, Wire
 from campaigns.api.shapes import Page, Paging, as_violations, tell_page
 from campaigns.api.wire import number_of, write_time
 from campaigns.domains import upkeep
 from campaigns.domains.creation import create_domain, delete_domain
-from campaigns.domains.expected import expected_records
+from campaigns.domains.expected import advised_records, expected_records
 from campaigns.domains.sending import change_return_path, change_tracking
 from campaigns.models import Domain
 
@@ -30,7 +30,7 @@ _RETURN_PATH = dict.fromkeys(
 )
 
 
-class NewDomain(Wire):
+class NewDomain(Given):
     """`targetedDailyTraffic` and `dkimKeyLength` are taken and change nothing: keys always have 2048 bits."""
 
     domain_name: Annotated[str, Field(min_length=1, max_length=100, examples=["news.example.org"])]
@@ -50,7 +50,7 @@ class TrackingChange(Wire):
     unsubscribe: bool | None = None
 
 
-class ReturnPathChange(Wire):
+class ReturnPathChange(Given):
     """A mailbox at the domain, or above, below or beside it; empty for none."""
 
     return_path_address: Annotated[str, Field(max_length=254)]
@@ -204,7 +204,7 @@ def _show(domain: Domain) -> DomainOut:
                 expected_value=record.value,
                 verified=record.kind in found,
             )
-            for record in expected_records(domain)
+            for record in (*expected_records(domain), *advised_records(domain))
         ],
         blocked=False,
         created_at=write_time(domain.created_at),

@@ -10,13 +10,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 from django.http import HttpRequest, HttpResponse
 
 DOCUMENTATION = [{"name": "API documentation", "url": "/docs"}]
 # Everything else has the newer one.
-_OLDER = re.compile(r"/email/(?:3/send|4/mime|1/(?:bulks|reports|logs|domains|content)(?:/.*)?|2/validation)/*$")
+_OLDER = re.compile(
+    r"/email/(?:3/send|4/mime|1/(?:bulks|reports|logs|domains|content)(?:/.*)?|2/validation)/*", re.DOTALL
+)
+_ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+# What XML 1.0 cannot say at all, not even escaped (§2.2).
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXTS = {
     400: ("BAD_REQUEST", "Bad request", "Request cannot be processed."),
     401: ("UNAUTHORIZED", "Unauthorized", "Authentication failed."),
@@ -55,7 +60,7 @@ class Violation:
 
 def is_older(path: str) -> bool:
     """Whether the endpoint at this path answers with the older family."""
-    return _OLDER.match(path) is not None
+    return _OLDER.fullmatch(path) is not None
 
 
 def refuse(
@@ -121,10 +126,17 @@ def _error(status: int, violations: tuple[Violation, ...], text: str, action: st
 
 
 def _xml(name: str, value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"<{name}>{''.join(_xml(str(key), entry) for key, entry in value.items())}</{name}>"
     if isinstance(value, list | tuple):
         return "".join(_xml(name, entry) for entry in value)
+    # The path of a field is no name of an element.
+    plain = _ELEMENT.fullmatch(name) is not None
+    begin, end = (name, name) if plain else (f"entry name={quoteattr(_cleaned(name))}", "entry")
+    if isinstance(value, Mapping):
+        return f"<{begin}>{''.join(_xml(str(key), entry) for key, entry in value.items())}</{end}>"
     if isinstance(value, bool):
         value = "true" if value else "false"
-    return f"<{name}>{'' if value is None else escape(str(value))}</{name}>"
+    return f"<{begin}>{'' if value is None else escape(_cleaned(str(value)))}</{end}>"
+
+
+def _cleaned(text: str) -> str:
+    return _NO_XML.sub("\ufffd", text)

@@ -12,12 +12,13 @@ from ninja import Query, Router
 from pydantic import BeforeValidator, Field
 
 from campaigns.accounts.keys import Credential
-from campaigns.api import schemas, statuses
+from campaigns.api import schemas
 from campaigns.api.allow import Allow
 from campaigns.api.envelopes import Violation, encode
-from campaigns.api.schemas import Moment, Wire
+from campaigns.api.schemas import Given, Moment, Wire
 from campaigns.api.translate import Refused
 from campaigns.api.wire import write_time
+from campaigns.outbox import statuses
 from campaigns.outbox.deliveries import Delivery, Search, find_deliveries, take_reports
 
 router = Router(tags=["Reports and logs"])
@@ -38,7 +39,7 @@ def _read_many(value: Any) -> Any:
 Many = Annotated[list[str], BeforeValidator(_read_many), Field(max_length=1000)]
 
 
-class ReportFilters(Wire):
+class ReportFilters(Given):
     bulk_id: str | None = None
     message_id: str | None = None
     limit: Limit = 50
@@ -56,7 +57,7 @@ class ReportFilters(Wire):
         )
 
 
-class LogFilters(Wire):
+class LogFilters(Given):
     sender: str | None = None
     destination: str | None = None
     bulk_id: Many = []
@@ -87,7 +88,7 @@ class LogFilters(Wire):
         )
 
 
-class OlderLogFilters(Wire):
+class OlderLogFilters(Given):
     message_id: Many = []
     from_: Annotated[str | None, Field(alias="from")] = None
     to: str | None = None

@@ -13,12 +13,23 @@ from pydantic import Field, ValidationError
 
 from campaigns.api import schemas
 from campaigns.api.envelopes import Violation
-from campaigns.api.forms import Flag, Form, describe_form, fill
-from campaigns.api.schemas import Language, MessageId, Moment, Name255, ObjectText, PixelPosition, Priority, Url, Wire
+from campaigns.api.forms import Flag, Form, FormFile, describe_form, fill
+from campaigns.api.schemas import (
+    Given,
+    Language,
+    MessageId,
+    Moment,
+    Name255,
+    ObjectText,
+    PixelPosition,
+    Priority,
+    Url,
+)
 from campaigns.api.translate import Refused, list_violations
+from campaigns.filetypes import usual_extension
 
 
-class SendForm(Wire):
+class SendForm(Given):
     """Every part but the files; repeated parts are lists."""
 
     from_: Annotated[str | None, Field(alias="from", max_length=1000)] = None
@@ -70,6 +81,8 @@ _PATHS: tuple[tuple[str, str], ...] = (
     (r"messages\[0\]\.content\.(\w+)", r"\1"),
     (r"messages\[0\]\.content", "text"),
     (r"messages\[0\]\.webhooks\.callbackData", "callbackData"),
+    (r"messages\[0\]\.webhooks\.delivery\.url", "notifyUrl"),
+    (r"options\.tracking\.trackingUrl", "trackingUrl"),
 )
 
 
@@ -126,8 +139,8 @@ def _content(given: SendForm, form: Form) -> dict[str, Any]:
         "html": given.html,
         "ampHtml": given.amp_html,
         "templateId": given.template_id,
-        "attachments": [_file(file.name, file.media_type, file.data) for file in form.files("attachment")],
-        "inlineImages": [_file(file.name, file.media_type, file.data) for file in form.files("inlineImage")],
+        "attachments": [_file(file, "attachment") for file in form.files("attachment")],
+        "inlineImages": [_file(file, "inlineImage") for file in form.files("inlineImage")],
         "defaultPlaceholders": given.default_placeholders,
         "landingPagePlaceholders": given.landing_page_placeholders,
         "optoutLandingPageId": given.landing_page_id,
@@ -136,8 +149,14 @@ def _content(given: SendForm, form: Form) -> dict[str, Any]:
     }
 
 
-def _file(name: str, media_type: str, data: bytes) -> dict[str, str]:
-    return {"content": base64.b64encode(data).decode("ascii"), "contentType": media_type, "fileName": name}
+def _file(file: FormFile, part: str) -> dict[str, str]:
+    # An official client names bytes it was given without a name after the part (infobip.md §7.3).
+    name = f"{part}{usual_extension(file.data)}" if file.name == part else file.name
+    return {
+        "content": base64.b64encode(file.data).decode("ascii"),
+        "contentType": file.media_type,
+        "fileName": name,
+    }
 
 
 def _webhooks(given: SendForm) -> dict[str, Any]:

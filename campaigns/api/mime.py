@@ -17,10 +17,10 @@ from django.utils import timezone
 from ninja import Router
 from pydantic import Field
 
-from campaigns import addresses
+from campaigns import addresses, net
 from campaigns.accounts.keys import Credential
 from campaigns.addresses import Address
-from campaigns.api import schemas, statuses
+from campaigns.api import schemas
 from campaigns.api.allow import SEND
 from campaigns.api.envelopes import Violation, encode
 from campaigns.api.translate import Refused
@@ -29,16 +29,15 @@ from campaigns.content.submitted import Submitted, read_submitted
 from campaigns.domains.organisations import is_one_organisation
 from campaigns.errors import CampaignError
 from campaigns.models import Door
-from campaigns.outbox import repeats
+from campaigns.outbox import repeats, statuses
 from campaigns.outbox.finished import Origin, check_recipient, compose_batch, load_rights
 from campaigns.outbox.requests import MOST_RECIPIENTS, Batch, check_batch
 from campaigns.outbox.together import accept_requests
 
 router = Router(tags=["Sending"])
-_IDEMPOTENCY = "Idempotency-Key"
 
 
-class MimeRequest(schemas.Wire):
+class MimeRequest(schemas.Given):
     """A finished mail, and what else there is to say about it; what is said here wins over its own headers."""
 
     mime_message: Annotated[
@@ -69,8 +68,9 @@ class MimeRequest(schemas.Wire):
     auth=SEND,
     operation_id="send_mime_email",
     summary="Send a finished mail",
-    response={200: schemas.SendResponse, **schemas.OLDER},
+    response={200: schemas.SendResponse, **schemas.OLDER, 503: schemas.ApiException},
     by_alias=True,
+    openapi_extra={"parameters": [schemas.IDEMPOTENCY_PARAMETER]},
 )
 def send_mime_email(request: HttpRequest, body: MimeRequest) -> HttpResponse:
     """Its recipients get exactly this mail, signed. The 200 comes when it is stored for good."""
@@ -79,20 +79,16 @@ def send_mime_email(request: HttpRequest, body: MimeRequest) -> HttpResponse:
     sender, mail = _read(body, now=now)
     with _faults_at("from" if sender is not None else "mimeMessage"):
         load_rights(credential.account).require(mail.sender.domain)
-    controls = _controls(body, mail.controls)
-    batch = compose_batch(
-        mail,
-        origin=Origin(credential.account, Door.HTTP, credential.purpose, credential.lane),
-        recipients=_recipients(body, mail),
-        controls=controls,
-        now=now,
-    )
+    controls, recipients = _controls(body, mail.controls), _recipients(body, mail)
+    origin = Origin(credential.account, Door.HTTP, credential.purpose, credential.lane)
+    with _faults_at("mimeMessage"):
+        batch = compose_batch(mail, origin=origin, recipients=recipients, controls=controls, now=now)
     check_batch(batch)
 
     def make() -> bytes:
         return encode(_answer(batch, now=now))
 
-    given = request.headers.get(_IDEMPOTENCY, "")[:200]
+    given = request.headers.get(schemas.IDEMPOTENCY, "")[:200]
     named = (("header", given), ("bulk", body.bulk_id), ("message", controls.message_id))
     keys = [f"{kind}:{name}" for kind, name in named if name]
     text = body.model_dump_json(exclude_unset=True).encode() if keys else b""
@@ -145,6 +141,10 @@ def _controls(body: MimeRequest, written: Controls) -> Controls:
         "entity_id": body.entity_id,
     }
     said: dict[str, Any] = {name: value for name, value in given.items() if value not in (None, "")}
+    for path, url in (("notifyUrl", body.notify_url), ("trackingUrl", body.tracking_url)):
+        if url:
+            with _faults_at(path):
+                net.check_public_url(url)
     controls = replace(written, **said)
     is_many = bool(body.destinations and len(body.destinations) > 1)
     return replace(controls, bulk_id=controls.bulk_id or (uuid4().hex if is_many else ""))

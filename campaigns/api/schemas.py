@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 from pydantic.alias_generators import to_camel
 
 from campaigns.api.wire import read_object, read_time
@@ -17,6 +17,28 @@ class Wire(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
 
+class Given(Wire):
+    """What a caller sends: every text in it is one that databases and logs can hold."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_texts(cls, value: Any) -> Any:
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str) and not _is_storable(text):
+                raise ValueError("must be text without NUL and half characters")
+        return value
+
+
+def _is_storable(text: str) -> bool:
+    if "\0" in text:
+        return False
+    try:
+        # A lone surrogate, which JSON can write and UTF-8 cannot.
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def _read_moment(value: Any) -> Any:
     return read_time(value) if isinstance(value, str) else value
 
@@ -26,7 +48,7 @@ def _read_upper(value: Any) -> Any:
 
 
 _OBJECT = {"type": "string", "description": "A JSON object, as text.", "examples": ['{"name": "Ada"}']}
-_MOMENT = {"type": "string", "format": "date-time", "examples": ["2027-01-31T09:00:00.000+0000"]}
+_MOMENT = {"type": "string", "format": "date-time", "examples": ["2027-01-31T09:00:00.000Z"]}
 ObjectText = Annotated[dict[str, Any], BeforeValidator(read_object), WithJsonSchema(_OBJECT)]
 """A JSON object written as text; one that is not text will do."""
 Moment = Annotated[datetime, BeforeValidator(_read_moment), WithJsonSchema(_MOMENT)]
@@ -44,7 +66,7 @@ Day = Annotated[
 Language = Annotated[Literal["1", "2"], BeforeValidator(lambda value: str(value).strip())]
 
 
-class Recipient(Wire):
+class Recipient(Given):
     """One address; its placeholders win over the defaults."""
 
     destination: Annotated[str, Field(min_length=1, max_length=1000, examples=["ann@example.com"])]
@@ -52,7 +74,7 @@ class Recipient(Wire):
     placeholders: ObjectText | None = None
 
 
-class Destination(Wire):
+class Destination(Given):
     """A group of recipients; with `preserveRecipients` everybody in `to` sees the others and shares one id."""
 
     to: list[Recipient] = []
@@ -62,7 +84,7 @@ class Destination(Wire):
     preserve_recipients: bool | None = None
 
 
-class File(Wire):
+class File(Given):
     """A file in the request, or one uploaded before."""
 
     type: Literal["binary", "uploadedReference"] = "binary"
@@ -73,7 +95,7 @@ class File(Wire):
     password: str | None = None
 
 
-class Content(Wire):
+class Content(Given):
     """What the mail says; a template takes the place of html and text."""
 
     subject: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
@@ -92,24 +114,24 @@ class Content(Wire):
     headers: ObjectText | None = None
 
 
-class Platform(Wire):
+class Platform(Given):
     entity_id: Name255 | None = None
     application_id: Name255 | None = None
 
 
-class ValidityPeriod(Wire):
+class ValidityPeriod(Given):
     """How long a mail may be tried; more than 48 hours is 48 hours."""
 
     amount: Annotated[int, Field(ge=1, le=10_000_000)]
     time_unit: TimeUnit = "MINUTES"
 
 
-class Clock(Wire):
+class Clock(Given):
     hour: Annotated[int, Field(ge=0, le=23)]
     minute: Annotated[int, Field(ge=0, le=59)] = 0
 
 
-class DeliveryTimeWindow(Wire):
+class DeliveryTimeWindow(Given):
     """Days and hours, in UTC, in which mail may leave."""
 
     days: Annotated[list[Day], Field(min_length=1, max_length=7)]
@@ -117,30 +139,30 @@ class DeliveryTimeWindow(Wire):
     to: Clock | None = None
 
 
-class MessageOptions(Wire):
+class MessageOptions(Given):
     platform: Platform | None = None
     validity_period: ValidityPeriod | None = None
     delivery_time_window: DeliveryTimeWindow | None = None
     campaign_reference_id: Name255 | None = None
 
 
-class Delivery(Wire):
+class Delivery(Given):
     url: Url | None = None
     intermediate_report: bool = False
     notify: bool | None = None
 
 
-class Webhooks(Wire):
+class Webhooks(Given):
     delivery: Delivery | None = None
     content_type: Literal["application/json", "application/xml"] = "application/json"
     callback_data: Annotated[str, Field(max_length=4000)] | None = None
 
 
-class Ips(Wire):
+class Ips(Given):
     ip_pool_id: Name255 | None = None
 
 
-class Masking(Wire):
+class Masking(Given):
     """How one placeholder is hidden in the mail."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
@@ -151,12 +173,12 @@ class Masking(Wire):
     skip_chars: list[Annotated[str, Field(min_length=1, max_length=1)]] = []
 
 
-class Storage(Wire):
+class Storage(Given):
     skip_passive: bool | None = None
     skip_active: bool | None = None
 
 
-class Message(Wire):
+class Message(Given):
     """One content for one or more groups of recipients."""
 
     sender: Annotated[str, Field(max_length=1000, examples=["Shop <shop@example.org>"])] | None = None
@@ -169,12 +191,12 @@ class Message(Wire):
     storage: Storage | None = None
 
 
-class Schedule(Wire):
+class Schedule(Given):
     bulk_id: Annotated[str, Field(max_length=100)] | None = None
     send_at: Moment | None = None
 
 
-class Tracking(Wire):
+class Tracking(Given):
     track: bool | None = None
     track_opens: bool | None = None
     track_clicks: bool | None = None
@@ -182,13 +204,13 @@ class Tracking(Wire):
     tracking_pixel_position: PixelPosition = "TOP"
 
 
-class RequestOptions(Wire):
+class RequestOptions(Given):
     schedule: Schedule = Schedule()
     tracking: Tracking = Tracking()
     client_priority: Priority = "STANDARD"
 
 
-class EmailRequest(Wire):
+class EmailRequest(Given):
     """One request: up to 1,000 recipients, counted over to, cc and bcc of all messages."""
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
@@ -264,6 +286,16 @@ class ApiException(Wire):
 
     request_error: RequestError
 
+
+IDEMPOTENCY = "Idempotency-Key"
+IDEMPOTENCY_PARAMETER: dict[str, Any] = {
+    "in": "header",
+    "name": IDEMPOTENCY,
+    "required": False,
+    "schema": {"type": "string", "maxLength": 200},
+    "description": "Any text of yours that is new for each request. Repeated within 48 hours with the same body, the answer "
+    "is the first one and nothing is sent twice; with another body it is a 409.",
+}
 
 NEWER: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 429, 500), ApiError)
 OLDER: dict[Any, Any] = dict.fromkeys((400, 401, 403, 404, 409, 413, 415, 429, 500), ApiException)

@@ -12,20 +12,19 @@ from django.utils import timezone
 from ninja import Router
 
 from campaigns.accounts.keys import Credential
-from campaigns.api import form_sending, schemas, statuses
+from campaigns.api import form_sending, schemas
 from campaigns.api.allow import SEND
 from campaigns.api.composing import Composed, Composer, Malformed, check_time
 from campaigns.api.envelopes import encode
 from campaigns.api.forms import read_form
 from campaigns.models import Door
-from campaigns.outbox import repeats
+from campaigns.outbox import repeats, statuses
 from campaigns.outbox.requests import Accepted, Batch, check_batch
 from campaigns.outbox.together import accept_requests
 
 router = Router(tags=["Sending"])
 
 MOST_DAYS, MOST_DAYS_BY_FORM = 5, 30
-_IDEMPOTENCY = "Idempotency-Key"
 
 
 @router.post(
@@ -33,8 +32,9 @@ _IDEMPOTENCY = "Idempotency-Key"
     auth=SEND,
     operation_id="send_email",
     summary="Send email",
-    response={200: schemas.EmailResponse, **schemas.NEWER},
+    response={200: schemas.EmailResponse, **schemas.NEWER, 503: schemas.ApiError},
     by_alias=True,
+    openapi_extra={"parameters": [schemas.IDEMPOTENCY_PARAMETER]},
 )
 def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse:
     """Up to 1,000 recipients over all messages. The 200 comes when every mail is stored for good."""
@@ -53,9 +53,9 @@ def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse
     auth=SEND,
     operation_id="send_email_by_form",
     summary="Send email by a form",
-    response={200: schemas.SendResponse, **schemas.OLDER},
+    response={200: schemas.SendResponse, **schemas.OLDER, 503: schemas.ApiException},
     by_alias=True,
-    openapi_extra=form_sending.DESCRIPTION,
+    openapi_extra={**form_sending.DESCRIPTION, "parameters": [schemas.IDEMPOTENCY_PARAMETER]},
 )
 def send_email_by_form(request: HttpRequest) -> HttpResponse:
     """The operation before `send_email`: multipart/form-data, part names in any case."""
@@ -88,7 +88,7 @@ def _send(
     status: statuses.Status,
 ) -> HttpResponse:
     credential: Credential = request.auth  # type: ignore[attr-defined]
-    given = request.headers.get(_IDEMPOTENCY, "")[:200]
+    given = request.headers.get(schemas.IDEMPOTENCY, "")[:200]
     keys = [*([f"header:{given}"] if given else []), *_keys(body, bulk_id)]
     is_many = len(composed.requests) > 1 or send_at > now or sum(len(r.groups[0].to) for r in composed.requests) > 1
     shown = bulk_id or (uuid4().hex if is_many else "")

@@ -14,7 +14,7 @@ from campaigns.accounts.tenancy import access_domain_by_name
 from campaigns.addresses import Address
 from campaigns.api.allow import Allow, account_of
 from campaigns.api.envelopes import Violation
-from campaigns.api.schemas import NEWER, Moment, Wire
+from campaigns.api.schemas import NEWER, Given, Moment, Wire
 from campaigns.api.shapes import Line, Page, PlainPaging
 from campaigns.api.translate import Refused
 from campaigns.api.wire import write_time
@@ -46,7 +46,7 @@ class PageOfDomains(Wire):
     size: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-class Added(Wire):
+class Added(Given):
     domain_name: Annotated[str, Field(min_length=1, max_length=255)]
     email_address: Annotated[list[Annotated[str, Field(max_length=320)]], Field(min_length=1, max_length=1000)]
     type: Literal["BOUNCE", "COMPLAINT"]
@@ -92,7 +92,7 @@ class DomainAccessOut(Wire):
     delete_overquotas: bool = True
 
 
-class DomainsOut(Wire):
+class DomainAccessesOut(Wire):
     results: list[DomainAccessOut]
     paging: PlainPaging
 
@@ -156,17 +156,17 @@ def delete_suppressions(request: HttpRequest, body: RemoveRequest) -> Status[Non
 
 @router.get(
     "/1/suppressions/domains",
-    response={200: DomainsOut, **NEWER},
+    response={200: DomainAccessesOut, **NEWER},
     auth=Allow("suppressions.domains"),
     operation_id="get_domains",
     summary="List the domains whose suppressions may be managed",
     by_alias=True,
 )
-def get_domains(request: HttpRequest, query: Query[PageOfDomains]) -> DomainsOut:
+def get_domains(request: HttpRequest, query: Query[PageOfDomains]) -> DomainAccessesOut:
     names = account_of(request).domains.order_by("pk").values_list("name", flat=True)
     shown = names[query.page * query.size : (query.page + 1) * query.size]
     paging = PlainPaging(page=query.page, size=query.size)
-    return DomainsOut(results=[DomainAccessOut(domain_name=name) for name in shown], paging=paging)
+    return DomainAccessesOut(results=[DomainAccessOut(domain_name=name) for name in shown], paging=paging)
 
 
 def _own_domain(account: Account, name: str, path: str) -> str:

@@ -19,6 +19,8 @@ from campaigns.errors import CampaignError, NotFound
 log = logging.getLogger(__name__)
 
 _BODY = "requestBody"
+# Every 401 says how to come in (RFC 9110 §11.6.1).
+CHALLENGE = 'App realm="Email API", Basic realm="Email API", Bearer realm="Email API"'
 _TEXTS = {
     "missing": "must not be null",
     "string_type": "must be a string",
@@ -49,7 +51,9 @@ def register_translators(api: NinjaAPI) -> None:
     api.add_exception_handler(CampaignError, _on_campaign_error)
     api.add_exception_handler(ValidationError, _on_validation_error)
     api.add_exception_handler(HttpError, _on_http_error)
-    api.add_exception_handler(AuthenticationError, lambda request, _: refuse(request, 401))
+    api.add_exception_handler(
+        AuthenticationError, lambda request, _: refuse(request, 401, headers={"WWW-Authenticate": CHALLENGE})
+    )
     api.add_exception_handler(Http404, lambda request, _: refuse(request, 404))
     api.add_exception_handler(RequestDataTooBig, lambda request, _: refuse(request, 413))
     for kind in (BadRequest, TooManyFieldsSent, TooManyFilesSent, MultiPartParserError):
@@ -66,7 +70,7 @@ def _on_campaign_error(request: HttpRequest, error: CampaignError | type[Campaig
         return refuse(request, 404, text=f"{thing} not found")
     headers = {}
     if error.status == 401:
-        headers["WWW-Authenticate"] = 'App realm="Email API", Basic realm="Email API"'
+        headers["WWW-Authenticate"] = CHALLENGE
     if (wait := getattr(error, "retry_after", None)) is not None:
         headers["Retry-After"] = str(max(math.ceil(wait), 1))
     return refuse(request, error.status, text=error.safe_text, action=error.action, headers=headers)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from campaigns.api.allow import Allow, account_of
 from campaigns.api.envelopes import answer
 from campaigns.api.forms import MULTIPART, URLENCODED, describe_form, read_body
-from campaigns.api.schemas import NEWER, OLDER, Moment, Wire
+from campaigns.api.schemas import NEWER, OLDER, Given, Moment, Wire
 from campaigns.api.shapes import Line, read_cursor, write_cursor
 from campaigns.api.wire import write_time
 from campaigns.audiences import checking, validation
@@ -32,13 +32,13 @@ class OneAddress(BaseModel):
     to: Annotated[str, Field(min_length=1, max_length=320)]
 
 
-class Destination(Wire):
+class AddressToCheck(Given):
     destination: Annotated[str, Field(min_length=1, max_length=320)]
 
 
 class ManyAddresses(Wire):
     validation_request_id: Annotated[Line, Field(max_length=200)] = ""
-    destinations: Annotated[list[Destination], Field(min_length=1, max_length=checking.MOST_DESTINATIONS)]
+    destinations: Annotated[list[AddressToCheck], Field(min_length=1, max_length=checking.MOST_DESTINATIONS)]
 
 
 class Asked(Wire):

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from campaigns.moments import write_time
 from campaigns.numbers import ids_between, number_of
 
 __all__ = ["ids_between", "number_of", "read_object", "read_time", "write_time"]
@@ -14,14 +15,6 @@ __all__ = ["ids_between", "number_of", "read_object", "read_time", "write_time"]
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?\s*(Z|[+ -]\d{2}:?\d{2})?", re.IGNORECASE
 )
-
-
-def write_time(at: datetime | None) -> str | None:
-    """`2025-12-01T12:00:00.000+0000`, in UTC; None stays None."""
-    if at is None:
-        return None
-    moment = at.astimezone(UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
 
 
 def read_time(text: str) -> datetime:

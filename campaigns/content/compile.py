@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -26,6 +26,7 @@ from campaigns.content.mime import NOTHING, Enclosed, MailFrame, MailRecipient
 from campaigns.content.mjml import MjmlError, compile_mjml
 from campaigns.content.problems import RenderError, TemplateError, TemplateProblem
 from campaigns.content.samples import part_of, stand_in
+from campaigns.content.tracked import LinkPlan, Tracked
 from campaigns.models import SourceKind, TemplateVersion
 
 _VERSIONS_KEPT = 64
@@ -58,13 +59,20 @@ class CompiledVersion:
         sample = self._fixed or self._sample_skeleton(draft)
         self.has_unsubscribe_link = sample is not None and sample.has_unsubscribe_link
         self.has_postal_address = sample is not None and sample.has_postal_address
+        self.link_count = sample.count_links() if sample is not None else 0
 
     def mail(
-        self, frame: MailFrame, recipient: MailRecipient, *, date: datetime, enclosed: Enclosed = NOTHING
+        self,
+        frame: MailFrame,
+        recipient: MailRecipient,
+        *,
+        date: datetime,
+        enclosed: Enclosed = NOTHING,
+        tracked: Tracked | None = None,
     ) -> bytes:
         """The mail as wire bytes; raises RenderError when this recipient's cannot be made."""
         skeleton, values = self._resolve(_built_ins(frame, recipient), recipient.values)
-        subject, entity = skeleton.wire(values, shared=_shared(frame))
+        subject, entity = skeleton.wire(values, shared=_shared(frame), tracked=tracked)
         head = mime.frame_head(frame)
         if enclosed is not NOTHING:
             entity = mime.multipart("mixed", [entity, *enclosed.related, *enclosed.mixed], digest=self.digest)
@@ -76,20 +84,28 @@ class CompiledVersion:
         subject, _, html, text = skeleton.read([*values])
         return subject, html, text
 
-    def merge(self, frame: MailFrame, recipient: MailRecipient) -> Merged:
+    def merge(self, frame: MailFrame, recipient: MailRecipient, *, tracked: Tracked | None = None) -> Merged:
         """The same mail as texts with placeholders, without headers; raises RenderError."""
         skeleton, values = self._resolve(_built_ins(frame, recipient), recipient.values)
-        return skeleton.merge(values, shared=_shared(frame))
+        return skeleton.merge(values, shared=_shared(frame), tracked=tracked)
 
     def preview(self, values: Mapping[str, object]) -> Preview:
         """The mail for these values; a name without one shows its sample, default or itself. Raises RenderError."""
+        skeleton, found = self._show(values)
+        subject, preheader, html, text = skeleton.read(found)
+        return Preview(subject, preheader, html, text)
+
+    def annotate(self, frame: MailFrame, *, plan: LinkPlan, note: Callable[[int], str]) -> str:
+        """The HTML of the preview with a note in each link, made from its number; raises RenderError."""
+        skeleton, found = self._show({"account_name": frame.account_name, "postal_address": frame.postal_address})
+        return skeleton.annotate(found, shared=_shared(frame), plan=plan, note=note)
+
+    def _show(self, values: Mapping[str, object]) -> tuple[fill.CompiledSkeleton, Sequence[str | RenderError]]:
         samples: dict[str, object] = {v.name: v.sample or v.default or stand_in(v.name) for v in self.variables}
         given = {name: value for name, value in values.items() if value not in (None, "")}
         built_ins = {**BUILT_IN, **{name: str(given[name]) for name in BUILT_IN if name in given}}
         built_ins["postal_address"] = _one_line(built_ins["postal_address"])
-        skeleton, found = self._resolve(built_ins, {**samples, **given})
-        subject, preheader, html, text = skeleton.read(found)
-        return Preview(subject, preheader, html, text)
+        return self._resolve(built_ins, {**samples, **given})
 
     def _resolve(
         self, built_ins: Mapping[str, str], given: Mapping[str, object]

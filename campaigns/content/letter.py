@@ -23,12 +23,15 @@ from liquid.exceptions import LiquidError
 from campaigns.content import markup, mime
 from campaigns.content.encoding import quoted_printable
 from campaigns.content.environment import Printed, printed_text
-from campaigns.content.fill import lines_of, plain_template, template_of
+from campaigns.content.fill import lines_of
 from campaigns.content.liquid import LiquidSource, parse, read_placeholders
-from campaigns.content.markers import MOST_SLOTS, RESERVED, mark
+from campaigns.content.markers import MARK, MOST_SLOTS, RESERVED, mark
 from campaigns.content.mime import NOTHING, Enclosed, MailFrame, MailRecipient
 from campaigns.content.problems import RenderError, TemplateError, TemplateProblem
+from campaigns.content.slots import Slotted, place_plainly, place_slots
 from campaigns.content.textpart import make_text
+from campaigns.content.tracked import LinkPlan, Tracked, TrackedHtml, track_html
+from campaigns.content.values import Place
 
 LANGUAGES = ("1", "2")
 _KEPT = 64
@@ -80,13 +83,19 @@ class CompiledLetter:
         self.has_postal_address = self._has_postal_address()
 
     def mail(
-        self, frame: MailFrame, recipient: MailRecipient, *, date: datetime, enclosed: Enclosed = NOTHING
+        self,
+        frame: MailFrame,
+        recipient: MailRecipient,
+        *,
+        date: datetime,
+        enclosed: Enclosed = NOTHING,
+        tracked: Tracked | None = None,
     ) -> bytes:
         """The mail as wire bytes; raises RenderError when this recipient's cannot be made."""
         skeleton, values = self._resolve(frame, recipient)
         head = mime.frame_head(frame)
         own = mime.recipient_head(recipient, allow_utf8=frame.allow_utf8, date=date)
-        return b"".join((head, own, skeleton.subject(values), skeleton.entity(values, enclosed)))
+        return b"".join((head, own, skeleton.subject(values), skeleton.entity(values, enclosed, tracked)))
 
     def read(self, frame: MailFrame, recipient: MailRecipient) -> tuple[str, str, str]:
         """(subject, html, text) as people read them; raises RenderError."""
@@ -102,10 +111,10 @@ class CompiledLetter:
         printed = Printed()
         texts = tuple((name, source.render(scope, printed=printed)) for name, source in self._sources.items())
         values = [_text_or_error(name, value) for name, value in zip(printed.names, printed.values, strict=True)]
-        return self._skeleton(texts), values
+        return self._skeleton(texts, tuple(printed.names)), values
 
-    def _compile(self, texts: tuple[tuple[str, str], ...]) -> _Skeleton:
-        return _Skeleton(dict(texts), digest=self.digest)
+    def _compile(self, texts: tuple[tuple[str, str], ...], names: tuple[str, ...]) -> _Skeleton:
+        return _Skeleton(dict(texts), names=names, digest=self.digest)
 
     def _has_postal_address(self) -> bool:
         if any("postal_address" in source.text for source in self._sources.values()):
@@ -117,16 +126,19 @@ class CompiledLetter:
 class _Skeleton:
     """One shape of the mail: its texts with slots."""
 
-    def __init__(self, texts: Mapping[str, str], *, digest: str) -> None:
-        self._subject = template_of(texts["subject"])
+    def __init__(self, texts: Mapping[str, str], *, names: Sequence[str], digest: str) -> None:
+        self._names = names
+        subject = texts["subject"]
+        self._subject = place_slots(subject, [Place.LINE for _ in MARK.finditer(subject)])
         html = texts.get("html", "")
-        self._html = template_of(lines_of(html), markup.places(html)) if html else None
+        self._html = place_slots(lines_of(html), markup.places(html)) if html else None
         amp = texts.get("amp", "")
-        self._amp = template_of(lines_of(amp), markup.places(amp)) if amp else None
+        self._amp = place_slots(lines_of(amp), markup.places(amp)) if amp else None
         seen = make_text(html) if html else None
         text = lines_of(texts["text"]) if texts.get("text") else seen.text if seen else "\n"
-        self._text = plain_template(text)
+        self._text = place_plainly(text)
         self._digest = digest
+        self._tracked = lru_cache(maxsize=4)(self._track)
 
     def subject(self, values: Sequence[str | RenderError]) -> bytes:
         return mime.subject_header(self._subject.fill(values))
@@ -135,11 +147,11 @@ class _Skeleton:
         html = self._html.fill(values) if self._html else ""
         return mime.subject_text(self._subject.fill(values)), html, self._text.fill(values)
 
-    def entity(self, values: Sequence[str | RenderError], enclosed: Enclosed) -> bytes:
+    def entity(self, values: Sequence[str | RenderError], enclosed: Enclosed, tracked: Tracked | None = None) -> bytes:
         """The body with its headers: related inside alternative inside mixed (MF-11)."""
         entity = _text_part("plain", self._text.fill(values))
         if self._html is not None:
-            html = _text_part("html", self._html.fill(values))
+            html = _text_part("html", self._html_of(self._html, values, tracked))
             html = (
                 mime.multipart("related", [html, *enclosed.related], digest=self._digest) if enclosed.related else html
             )
@@ -150,6 +162,17 @@ class _Skeleton:
         if not enclosed.mixed:
             return entity
         return mime.multipart("mixed", [entity, *enclosed.mixed], digest=self._digest)
+
+    def _html_of(self, html: Slotted, values: Sequence[str | RenderError], tracked: Tracked | None) -> str:
+        """The HTML, its links leading through us and a picture in it where opens and clicks are counted."""
+        if tracked is None:
+            return html.fill(values)
+        made = self._tracked(tracked.plan)
+        return Slotted(made.text, tuple(made.needs)).fill(made.values(values, tracked.token))
+
+    def _track(self, plan: LinkPlan) -> TrackedHtml:
+        assert self._html is not None
+        return track_html(self._html, names=self._names, plan=plan)
 
 
 def _text_part(subtype: str, text: str) -> bytes:

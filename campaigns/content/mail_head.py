@@ -38,14 +38,14 @@ class MailRefused(CampaignError):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Field:
-    """One header field; `value` is what follows the colon, folded as it came, without the last line end."""
+    """One header field; `value` is what follows the colon, folded as it came, without the last line end.
+
+    `key` is the name in lower case.
+    """
 
     name: str
     value: bytes
-
-    @property
-    def key(self) -> str:
-        return self.name.lower()
+    key: str
 
     @property
     def text(self) -> str:
@@ -88,7 +88,7 @@ def read_fields(head: bytes) -> tuple[Field, ...]:
             raise _broken()
     if len(found) > MOST_FIELDS:
         raise MailRefused("mail.headers-too-large", "This mail has too many headers.", action="Use fewer headers.")
-    return tuple(Field(name, b"\r\n".join(lines)) for name, lines in found)
+    return tuple(Field(name, b"\r\n".join(lines), name.lower()) for name, lines in found)
 
 
 def _broken() -> MailRefused:

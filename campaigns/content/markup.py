@@ -25,18 +25,19 @@ _PIECE = re.compile(
     re.DOTALL,
 )
 _START = re.compile(r"<(?:!|\?|/?[a-zA-Z])")
-_ATTRIBUTE = re.compile(r"(?P<name>[^\s=/>\"']+)(?:\s*=\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s>]+))?")
+ATTRIBUTE = re.compile(r"(?P<name>[^\s=/>\"']+)(?:\s*=\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s>]+))?")
 # <![if !mso]> is valid for Outlook only; the HTML5 form says the same to Outlook and survives a parser.
 _REVEALED_START = re.compile(r"<!\[if ([^\]]*)\]>(?!-->)")
 _REVEALED_END = re.compile(r"(?<!--)<!\[endif\]>")
 _CONDITIONAL = re.compile(r"<!--\s*\[if |<!--\s*<!\[endif\]|<!--\s*\[endif\]", re.IGNORECASE)
 _RAW = frozenset({"script", "style", "xmp", "iframe", "noembed", "noframes", "plaintext"})
-_URL_ATTRIBUTES = frozenset(
+_URLATTRIBUTES = frozenset(
     ["href", "src", "background", "action", "poster", "cite", "data", "formaction", "longdesc", "xlink:href"]
 )
 _CLOSED_ELEMENTS = frozenset(["script", "style", "meta", "base", "link", "iframe", "object", "embed"])
 _LITERAL_LINK = re.compile(r"\s*(?:https?://|mailto:|tel:|#)", re.IGNORECASE)
 _MAIL_LINK = re.compile(r"\s*(?:mailto:|tel:)", re.IGNORECASE)
+_WEB_LINK = re.compile(r"<a(?:rea)?\s[^>]*?\bhref\s*=\s*[\"']?\s*https?:", re.IGNORECASE)
 _LONG_TAG = 40
 _MOST_ELEMENTS = 3000
 # Keeps mail clients from filling the preview line with the body after a short preheader.
@@ -117,7 +118,7 @@ def _piece(found: re.Match[str]) -> Piece:
 
 def attributes(piece: Piece) -> Iterator[Attribute]:
     """The attributes of a tag, in order."""
-    for found in _ATTRIBUTE.finditer(piece.attributes):
+    for found in ATTRIBUTE.finditer(piece.attributes):
         value = found["value"] or ""
         quoted = value[:1] in ("'", '"')
         yield Attribute(found["name"].lower(), unescape(value[1:-1] if quoted else value), quoted or not value)
@@ -163,7 +164,7 @@ def _places_in_attribute(attribute: Attribute, *, tag: Piece) -> list[Place]:
         raise _misplaced("content.slot-place", text, attribute.value)
     if attribute.name == "style":
         return [Place.STYLE] * count
-    if attribute.name in _URL_ATTRIBUTES:
+    if attribute.name in _URLATTRIBUTES:
         return link_places(attribute.value)
     return [Place.ATTRIBUTE] * count
 
@@ -204,7 +205,7 @@ def finish(html: str, *, preheader: str) -> str:
 
 
 def _slots_near(kept: list[Piece]) -> list[tuple[bool, bool]]:
-    """For each piece: is there a slot before it, and after it, on its line."""
+    """For each piece: is there a slot, or a link that may become one, before it, and after it, on its line."""
     behind = [*accumulate(kept, lambda flag, piece: _last_line_has_slot(piece.text, flag), initial=False)]
     backwards = accumulate(reversed(kept), lambda flag, piece: _first_line_has_slot(piece.text, flag), initial=False)
     ahead = [*backwards][::-1]
@@ -213,12 +214,17 @@ def _slots_near(kept: list[Piece]) -> list[tuple[bool, bool]]:
 
 def _last_line_has_slot(text: str, before: bool) -> bool:
     _, newline, tail = text.rpartition("\n")
-    return MARK.search(tail) is not None or (before and not newline)
+    return _has_slot(tail) or (before and not newline)
 
 
 def _first_line_has_slot(text: str, after: bool) -> bool:
     head, newline, _ = text.partition("\n")
-    return MARK.search(head) is not None or (after and not newline)
+    return _has_slot(head) or (after and not newline)
+
+
+def _has_slot(text: str) -> bool:
+    """Whether something here is one recipient's: a value now, or a link once clicks are counted."""
+    return MARK.search(text) is not None or _WEB_LINK.search(text) is not None
 
 
 def _wrapped(piece: Piece, *, behind: bool, ahead: bool) -> str:
@@ -227,12 +233,12 @@ def _wrapped(piece: Piece, *, behind: bool, ahead: bool) -> str:
     White space between attributes and before `>` means nothing, so lines with values stay short without
     touching the text: only those lines are encoded per recipient, and short ones encode fast.
     """
-    has_slot = MARK.search(piece.text) is not None
+    has_slot = _has_slot(piece.text)
     if not has_slot and len(piece.text) < _LONG_TAG:
         return piece.text
     empty = piece.attributes.endswith("/")
     name = piece.text[: len(piece.text) - len(piece.attributes) - 1]
-    given = [found[0] for found in _ATTRIBUTE.finditer(piece.attributes.rstrip("/"))]
+    given = [found[0] for found in ATTRIBUTE.finditer(piece.attributes.rstrip("/"))]
     between = "\n" if has_slot else " "
     start = "\n" if has_slot or behind else " "
     close = " />" if empty else "\n>" if ahead else ">"

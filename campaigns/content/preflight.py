@@ -11,6 +11,7 @@ from campaigns.content import liquid, markup
 from campaigns.content.compile import CompiledVersion, Preview
 from campaigns.content.draft import BROWSER_NAME, BUILT_IN, VersionDraft
 from campaigns.content.environment import ENCODING_FILTERS
+from campaigns.content.links import SAYS_OFF
 from campaigns.content.liquid import LiquidSource, read_placeholders
 from campaigns.content.markers import RESERVED, read
 from campaigns.content.markup import Kind, MisplacedSlot, Piece
@@ -22,6 +23,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 _STATEMENT = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _INFOBIP_LIKE = re.compile(r"\{\$\s*(\w+)\s*\}")
 _BAD_LINK = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data)\s*:", re.IGNORECASE)
+# A host that hides behind a name (user@) or a backslash, or that goes by whatever page the mail is on (LW-02).
+_HIDDEN_HOST = re.compile(r"\s*(?:https?:)?//(?:[^/?#\s]*[@\\]|\\)|\s*//|\s*https?:[\\/]*\\", re.IGNORECASE)
+_SHOWN_ADDRESS = re.compile(r"<a\b(?P<tag>[^>]*)>\s*(?P<text>(?:https?://|www\.)[^\s<]+)\s*</a\s*>", re.IGNORECASE)
 # Gmail cuts HTML off at about 102 KB (MP-11).
 _CLIPPED, _NEARLY_CLIPPED = 102 * 1024, 90 * 1024
 _LONGEST = {"subject": 500, "preheader": 300}
@@ -163,6 +167,12 @@ def _check_tag(piece: Piece, line: int) -> Iterator[TemplateProblem]:
         if _BAD_LINK.match(given.get(name, "")) and not is_image:
             words = f"The {name} of <{piece.name}> would run code or hide its content."
             yield TemplateProblem("source", line, "content.unsafe-link", words, "Use an https:// address.")
+    leads_on = piece.name in ("a", "area") or piece.name.startswith(("v:", "mj-"))
+    if leads_on and _HIDDEN_HOST.match(given.get("href", "")):
+        words = f"The address of <{piece.name}> hides where it leads to."
+        yield TemplateProblem(
+            "source", line, "content.unsafe-link", words, "Write the whole address: https://, then the host."
+        )
     if piece.name in ("img", "mj-image") and "alt" not in given:
         words = "An image has no alternative text."
         action = 'Add alt="…"; an empty one for decoration.'
@@ -201,6 +211,12 @@ def _check_facts(compiled: CompiledVersion, shown: Preview) -> Iterator[Template
         )
         code = "content.too-big" if clipped else "content.nearly-too-big"
         yield TemplateProblem("source", None, code, words, "Shorten it or move styles into classes.", blocking=False)
+    for found in _SHOWN_ADDRESS.finditer(shown.html):
+        # Once clicks are counted the link leads through another host than its text shows (LW-07).
+        if not SAYS_OFF.search(found["tag"]):
+            words = f"The text of a link is an address: {found['text'][:60]}. Mail programs warn of such links."
+            action = 'Write words people can click on, or add clicktracking="off" to the link.'
+            yield TemplateProblem("source", None, "content.link-shows-address", words, action, blocking=False)
     if not compiled.has_unsubscribe_link:
         words = "There is no visible unsubscribe link, so it cannot be used for marketing."
         action = 'Add <a href="{{ unsubscribe_url }}">Unsubscribe</a>, to the text part too.'

@@ -54,7 +54,7 @@ def write_envelope(email: OutgoingEmail, offers: Offers) -> tuple[bytes, bytes]:
     """
     sender = _address(email.mail_from, refusal="smtp.553-5.1.7") if email.mail_from else b""
     recipient = _address(email.rcpt_to, refusal="smtp.553-5.1.3")
-    utf8 = not (sender.isascii() and recipient.isascii())
+    utf8 = not (sender.isascii() and recipient.isascii() and _has_ascii_head(email.data))
     if utf8 and not offers.smtputf8:
         raise Unsendable("smtp.553-5.6.7")  # RFC 6531 §3.5: the next hop cannot carry it
     if offers.largest and len(email.data) > offers.largest:
@@ -66,7 +66,7 @@ def write_envelope(email: OutgoingEmail, offers: Offers) -> tuple[bytes, bytes]:
         mail += b" BODY=8BITMIME SMTPUTF8" if offers.eight_bit else b" SMTPUTF8"
     if offers.dsn:
         mail += b" RET=HDRS ENVID=" + email.public_id.hex.encode("ascii")
-        rcpt = b" NOTIFY=FAILURE,DELAY ORCPT=" + _original_recipient(recipient, utf8=utf8)
+        rcpt = b" NOTIFY=FAILURE,DELAY ORCPT=" + _original_recipient(recipient)
     return b"MAIL FROM:<%b>%b\r\n" % (sender, mail), b"RCPT TO:<%b>%b\r\n" % (recipient, rcpt)
 
 
@@ -80,9 +80,14 @@ def _address(text: str, *, refusal: str) -> bytes:
     return address
 
 
-def _original_recipient(address: bytes, *, utf8: bool) -> bytes:
+def _has_ascii_head(data: bytes) -> bool:
+    """Whether a next hop without SMTPUTF8 may see the headers: a finished mail may show other people's addresses."""
+    return data[: max(data.find(b"\r\n\r\n"), 0)].isascii()
+
+
+def _original_recipient(address: bytes) -> bytes:
     """The address as ORCPT has it: xtext (RFC 3461 §4), or the UTF-8 form of RFC 6533 §3."""
-    if not utf8:
+    if address.isascii():
         return b"rfc822;" + address.replace(b"+", b"+2B").replace(b"=", b"+3D")
     for char in (b"\\", b"+", b"="):
         address = address.replace(char, b"\\x{%X}" % char[0])

@@ -1,25 +1,34 @@
-"""What is wrong with a published record, named so that a person can put it right (DK-05). Pure."""
+"""What is wrong with proof of ownership or a key in DNS, named so that a person can put it right (DK-05). Pure."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from campaigns.domains.lookup import TxtAnswer
+from campaigns.domains.lookup import Answer
 
 _LOOKS_LIKE_KEY = re.compile(r"v\s*=\s*DKIM1|(?:^|[;\s\"\\])p\s*=", re.IGNORECASE)
 # What editors and copied zone files leave in a value; none of it belongs to a DKIM record.
-_PASTE_DAMAGE = re.compile(r"[\"\\“”„]|[^\t -~]")
+PASTE_DAMAGE = re.compile(r"[\"\\“”„]|[^\t -~]")
 _BLANKS = re.compile(r"[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """ok or not, with a stable code and a sentence; a good record can still carry a hint."""
+    """ok or not, with a stable code and a sentence; a good record can still carry a hint.
+
+    `seen` is what is published, `fix` the whole corrected value where it is not simply the expected one, `fix_host`
+    the place of the fix where that is another than the record's, `policy` the DMARC policy that applies.
+    """
 
     ok: bool
     code: str
     text: str
+    seen: str = ""
+    fix: str = ""
+    fix_host: str = ""
+    policy: str = ""
 
 
 TEMPORARY = Judgement(
@@ -27,47 +36,77 @@ TEMPORARY = Judgement(
 )
 
 
-def judge_ownership(answer: TxtAnswer, *, value: str) -> Judgement:
+def judge_ownership(answer: Answer, *, value: str) -> Judgement:
     """Whether value is among the texts; records of others beside it do no harm."""
-    if value in answer.texts:
+    name = f"{value.partition('=')[0]}="
+    seen = "\n".join(text for text in answer.values if name in _strip_paste(text))
+    if value in answer.values:
         return Judgement(True, "ownership.ok", "The domain is yours.")
-    if value in {_strip_paste(text) for text in answer.texts}:
+    if value in {_strip_paste(text) for text in answer.values}:
         return Judgement(
-            False, "ownership.damaged", "The record has quotation marks, blanks or line breaks in it. Paste it again."
+            False,
+            "ownership.damaged",
+            "The record has quotation marks, blanks or line breaks in it. Paste it again.",
+            seen,
         )
-    if any(f"{value.partition('=')[0]}=" in text for text in answer.texts):
+    if seen:
         return Judgement(
             False,
             "ownership.wrong-token",
             "The record proves another account's ownership. Publish the value shown here.",
+            seen,
         )
-    return Judgement(False, "ownership.missing", _missing("The record that proves ownership", answer))
+    return Judgement(False, "ownership.missing", say_missing("The record that proves ownership", answer))
 
 
-def judge_dkim(answer: TxtAnswer, *, algorithm: str, public_key: str) -> Judgement:
-    """Whether exactly one key record is published and it is ours (RFC 6376 §3.6.1, §3.6.2.2)."""
-    if not answer.texts:
-        return Judgement(False, "dkim.missing", _missing("The DKIM record", answer))
-    records = [text for text in answer.texts if _LOOKS_LIKE_KEY.search(text)]
+def judge_dkim(
+    answer: Answer, *, algorithm: str, public_key: str, former: Mapping[str, str] | None = None
+) -> Judgement:
+    """Whether exactly one key record is published and it is ours (RFC 6376 §3.6.1, §3.6.2.2).
+
+    `former` maps the domain's other public keys to their selectors, so that a mix-up is named.
+    """
+    if not answer.values:
+        return Judgement(False, "dkim.missing", say_missing("The DKIM record", answer))
+    records = [text for text in answer.values if _LOOKS_LIKE_KEY.search(text)]
+    seen = "\n".join(records or answer.values)
     if not records:
         return Judgement(
-            False, "dkim.not-a-key", "There is a TXT record at this name, but it is not a DKIM key. Publish ours."
+            False, "dkim.not-a-key", "There is a TXT record at this name, but it is not a DKIM key. Publish ours.", seen
         )
     if len(records) > 1:
         return Judgement(
-            False, "dkim.several-records", "There are several DKIM records at this name. Keep only the one shown here."
+            False,
+            "dkim.several-records",
+            "There are several DKIM records at this name. Keep only the one shown here.",
+            seen,
         )
-    return _judge_record(records[0], algorithm=algorithm, public_key=public_key)
+    found = _judge_record(records[0], algorithm=algorithm, public_key=public_key)
+    if found.code == "dkim.wrong-key":
+        found = _name_former(found, records[0], former or {})
+    return replace(found, seen="" if found.code == "dkim.ok" else seen)
+
+
+def _name_former(found: Judgement, text: str, former: Mapping[str, str]) -> Judgement:
+    published = _BLANKS.sub("", (read_tags(text) or {}).get("p", ""))
+    if published not in former:
+        return found
+    return Judgement(
+        False,
+        "dkim.other-selector",
+        f"This is the domain's key of the selector {former[published]}. Each key has a record of its own: publish the "
+        "value shown here.",
+    )
 
 
 def _judge_record(text: str, *, algorithm: str, public_key: str) -> Judgement:
-    if _PASTE_DAMAGE.search(text):
+    if PASTE_DAMAGE.search(text):
         return Judgement(
             False,
             "dkim.damaged",
             "The record has quotation marks, backslashes or line breaks inside its value. Paste it again without them.",
         )
-    tags = _read_tags(text)
+    tags = read_tags(text)
     if tags is None or "p" not in tags:
         return Judgement(False, "dkim.malformed", "The record is not a readable list of tags with a key in p=.")
     return _judge_restrictions(tags, algorithm) or _judge_key(tags, public_key)
@@ -107,7 +146,7 @@ def _judge_key(tags: dict[str, str], public_key: str) -> Judgement:
     return Judgement(True, "dkim.ok", "The key is published.")
 
 
-def _read_tags(text: str) -> dict[str, str] | None:
+def read_tags(text: str) -> dict[str, str] | None:
     """The tags of RFC 6376 §3.2, or None when a part is no tag, a tag repeats, or v= is not first and DKIM1."""
     tags: dict[str, str] = {}
     for part in text.split(";"):
@@ -126,10 +165,11 @@ def _list(value: str) -> set[str]:
 
 
 def _strip_paste(text: str) -> str:
-    return re.sub(r"\s+", "", _PASTE_DAMAGE.sub("", text))
+    return re.sub(r"\s+", "", PASTE_DAMAGE.sub("", text))
 
 
-def _missing(record: str, answer: TxtAnswer) -> str:
+def say_missing(record: str, answer: Answer) -> str:
+    """The sentence for a record that is not there."""
     if answer.is_alias:
         return f"{record} is missing: the CNAME at this name leads to nothing."
     return f"{record} is not published, or not visible yet. New records can take some hours."

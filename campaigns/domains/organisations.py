@@ -14,7 +14,7 @@ def registered_domain(name: str) -> str:
 
 
 def is_one_organisation(one: str, other: str) -> bool:
-    """Whether receivers take both A-label domains for one organisation's; a look at DNS has the last word."""
+    """Whether receivers take both A-label domains for one organisation's; a look at DNS has the last word (DM-01)."""
     return registered_domain(one) == registered_domain(other)
 
 

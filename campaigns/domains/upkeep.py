@@ -12,9 +12,11 @@ from campaigns import jobs
 from campaigns.domains.verification import verify_domain
 from campaigns.models import DkimKey, Domain
 
-_HOURLY, _DAILY = timedelta(hours=1), timedelta(days=1)
-# Somebody who publishes nothing for so long is not at it any more.
-_PATIENCE = timedelta(days=30)
+# Somebody who just changed a record waits for it; somebody who did nothing for days is not at it any more.
+_PATIENCE = ((timedelta(days=2), timedelta(hours=1)), (timedelta(days=14), timedelta(hours=6)))
+_DAILY = timedelta(days=1)
+# A verified domain that looked wrong is to be lost, or cleared of it, soon.
+_SOON = timedelta(minutes=15)
 LOOK = "campaigns.tasks.look_at_domain"
 BUDGET = 60.0  # seconds: a silent nameserver takes some for each record
 
@@ -22,7 +24,8 @@ BUDGET = 60.0  # seconds: a silent nameserver takes some for each record
 def verify_due(*, resolver: dns.resolver.Resolver, now: datetime) -> None:
     """Verify the domains whose turn it is, those that wait longest first, for at most the budget; run it often.
 
-    Every hour while something is to be published, every day otherwise: records that vanish are found too.
+    Every hour while something was changed lately, then every six, every day otherwise: records that vanish are found
+    too. A verified domain that looked wrong is looked at again soon.
     """
     ends = time.monotonic() + BUDGET
     for domain in find_due(now=now):
@@ -38,8 +41,11 @@ def ask_for_look(domain: Domain) -> None:
 
 def find_due(*, now: datetime) -> list[Domain]:
     """The domains to look at now; what waits longest comes first."""
-    is_new = Q(verified_at=None, created_at__gt=now - _PATIENCE)
-    waits = is_new | Q(pk__in=DkimKey.objects.filter(state=DkimKey.State.NEW).values("domain"))
-    unseen = Q(checked_at=None) | Q(checked_at__lte=now - _HOURLY)
-    rows = Domain.objects.filter(waits & unseen | Q(checked_at__lte=now - _DAILY)).select_related("account")
+    due = Q(checked_at=None, verified_at=None) | Q(checked_at__lte=now - _DAILY)
+    due |= Q(failed_looks__gt=0, checked_at__lte=now - _SOON)
+    for age, pause in _PATIENCE:
+        keys = DkimKey.objects.filter(state=DkimKey.State.NEW, state_since__gt=now - age)
+        is_fresh = Q(created_at__gt=now - age) | Q(lost_at__gt=now - age)
+        due |= (Q(verified_at=None) & is_fresh | Q(pk__in=keys.values("domain"))) & Q(checked_at__lte=now - pause)
+    rows = Domain.objects.filter(due).select_related("account")
     return list(rows.order_by(F("checked_at").asc(nulls_first=True), "pk"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypedDict
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from campaigns.models import ImportJob
 from campaigns.outbox.reports import SendReport
@@ -31,6 +33,34 @@ def draw_report(title: str, report: SendReport) -> Table:
             table.add_row(name, f"{value:,}")
     for code, count in report.reasons.items():
         table.add_row(f"  {code}", f"{count:,}")
+    return table
+
+
+class DomainRow(TypedDict):
+    """What a look at DNS found for one domain, as it is printed and as JSON."""
+
+    account: str
+    domain: str
+    verified: bool
+    failed_looks: int
+    findings: list[dict[str, Any]]
+
+
+def draw_domains(rows: Iterable[DomainRow]) -> Table:
+    """Each domain with its records: found, wrong with the corrected value, or waiting for an answer."""
+    table = Table("Record", "", "What DNS says, and what to publish", show_lines=False)
+    for row in rows:
+        state = "verified" if row["verified"] else "NOT VERIFIED"
+        if row["failed_looks"]:
+            state += f", wrong for {row['failed_looks']} looks"
+        table.add_section()
+        table.add_row(Text(row["domain"], style="bold"), "", Text(f"{state} ({row['account']})", style="bold"))
+        for finding in row["findings"]:
+            words = Text(finding["text"])
+            if finding["fix"]:
+                # Texts of strangers: nothing in them is markup.
+                words.append(f"\npublish: {finding['host']} {finding['type']} {finding['fix']}".rstrip(), style="cyan")
+            table.add_row(f"  {finding['record']}", "ok" if finding["ok"] else "--", words)
     return table
 
 

@@ -1,27 +1,50 @@
 """Tables: fields, constraints, querysets. Nothing here sends, enqueues or calls out."""
 
-from campaigns.models.accounts import Account, BaaStatus, Membership, Role
+from campaigns.models.accounts import Account, BaaStatus, Language, Membership, Role
 from campaigns.models.api import ApiKey, RequestKey, UploadedContent
 from campaigns.models.audiences import ConsentKind, Contact, ContactList, Subscription, SubscriptionState
-from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, Purpose, WindowZone
+from campaigns.models.bounces import BounceMailbox, MailboxKind, MailboxLogin, MailboxMail, SoftBounce
+from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, PixelPosition, Purpose, WindowZone
 from campaigns.models.checks import AddressCheck, AddressCheckRun, AddressRisk, MailboxVerdict
+from campaigns.models.counts import StateCount
+from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
 from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
+from campaigns.models.levels import TrackingLevel
 from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
 from campaigns.models.messages import Message, MessageState
 from campaigns.models.pools import LOWEST_PRIORITY, PoolAssignment, PoolMember, TransportPool
-from campaigns.models.submissions import API_DOORS, Door, Lane, Submission, SubmissionState
+from campaigns.models.preferences import Frequency, Goodbye, LeavingReason, Preference
+from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCount
+from campaigns.models.submissions import API_DOORS, LETTER_DOORS, Door, Lane, ReportLevel, Submission, SubmissionState
 from campaigns.models.suppressions import Suppression, SuppressionReason, SuppressionScope
 from campaigns.models.templates import EmailTemplate, SourceKind, TemplateAttachment, TemplateVersion
+from campaigns.models.tracking import Breakdown, HitCount, Split, TrackedLink, TrackingChoice, Verdict
 from campaigns.models.transports import SandboxMail, Transport
+from campaigns.models.webhooks import (
+    REPORT_KINDS,
+    DeliveryState,
+    EndpointState,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookFormat,
+    WebhookKind,
+    WebhookMark,
+    WebhookSecurity,
+)
 
 __all__ = [
-    "API_DOORS", "LOWEST_PRIORITY", "Account", "AddressCheck", "AddressCheckRun", "AddressRisk", "ApiKey", "BaaStatus", "Campaign", "CampaignKind", "CampaignState", "ConsentKind", "Contact", "ContactList",
-    "DayCount", "DkimKey", "DnsFinding", "Domain", "DomainLimit", "Door", "EmailTemplate", "Event", "EventKind", "ImportJob", "ImportRowError",
-    "ImportSeen", "ImportState", "Lane", "MailboxVerdict", "Membership", "Message", "MessageState", "PoolAssignment", "PoolMember", "Purpose",
-    "RequestKey", "Role", "SandboxMail",
-    "Sender",
-    "SourceKind", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
-    "SuppressionReason", "SuppressionScope", "TemplateAttachment", "TemplateVersion", "TokenBucket", "Transport", "TransportPool", "UploadedContent", "WindowZone",
+    "API_DOORS", "LETTER_DOORS", "LOWEST_PRIORITY", "REPORT_KINDS", "Account", "AddressCheck", "AddressCheckRun",
+    "AddressRisk", "ApiKey", "BaaStatus", "BounceMailbox", "Breakdown", "Campaign", "CampaignKind", "CampaignState",
+    "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
+    "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
+    "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
+    "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
+    "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
+    "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
+    "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
+    "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
+    "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UploadedContent", "Verdict", "WebhookDelivery",
+    "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
 ]  # fmt: skip

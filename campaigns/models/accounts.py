@@ -6,9 +6,11 @@ import zoneinfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 class BaaStatus(models.TextChoices):
@@ -24,6 +26,19 @@ class BaaStatus(models.TextChoices):
 def validate_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
         raise ValidationError("Choose a time zone such as Europe/Vilnius.")
+
+
+class Language(models.TextChoices):
+    """Languages of the pages readers see."""
+
+    ENGLISH = "en", "English"
+    GERMAN = "de", "Deutsch"
+    SPANISH = "es", "Español"
+    FRENCH = "fr", "Français"
+    LITHUANIAN = "lt", "Lietuvių"
+
+
+validate_color = RegexValidator(r"#[0-9a-fA-F]{6}", "Write a colour such as #155e5a.")
 
 
 class Account(Public, Stamped):
@@ -54,6 +69,26 @@ class Account(Public, Stamped):
     stop_at_complaint_percent = models.FloatField(
         default=0.3, help_text="A campaign pauses itself when more of its readers than this call it spam."
     )
+    soft_bounces_to_stop = models.PositiveSmallIntegerField(
+        default=5, help_text="After so many mails in a row came back from an address, it gets no more. 0: never."
+    )
+    soft_bounce_days = models.PositiveSmallIntegerField(
+        default=15, help_text="The first and the last of them are at least so many days apart."
+    )
+
+    # What readers see on our pages.
+    language = models.CharField(max_length=2, choices=Language, default=Language.ENGLISH)
+    brand_color = models.CharField("colour", max_length=7, blank=True, default="", validators=[validate_color])
+    logo = models.BinaryField(null=True, editable=False)
+    logo_type = models.CharField(max_length=20, blank=True, default="", editable=False)
+    # The most that any mail of the account does; domain, campaign, list and reader can only lower it (LA-04).
+    tracking = models.PositiveSmallIntegerField(
+        "opens and clicks", choices=TrackingLevel, default=TrackingLevel.AGGREGATE
+    )
+    tracking_transactional = models.PositiveSmallIntegerField(
+        "opens and clicks of transactional mail", choices=TrackingLevel, default=TrackingLevel.OFF
+    )
+    tracking_needs_consent = models.BooleanField("only people who agreed", default=True)
 
     class Meta:
         ordering = ["name"]

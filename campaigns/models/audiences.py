@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 class Contact(Public, Stamped):
@@ -36,6 +37,11 @@ class ContactList(Public, Stamped):
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=60)
     description = models.CharField(max_length=300, blank=True)
+    is_public = models.BooleanField(
+        "on the preference page", default=False, help_text="Readers can join and leave it by themselves."
+    )
+    public_description = models.CharField("what readers are told about it", max_length=200, blank=True)
+    tracking = models.PositiveSmallIntegerField("opens and clicks", choices=TrackingLevel, null=True, blank=True)
 
     class Meta:
         ordering = ["name"]

@@ -9,6 +9,7 @@ from campaigns.models.accounts import Account
 from campaigns.models.audiences import ContactList
 from campaigns.models.base import Public, Stamped
 from campaigns.models.domains import Sender
+from campaigns.models.levels import TrackingLevel
 from campaigns.models.templates import TemplateVersion
 from campaigns.models.transports import Transport
 
@@ -41,6 +42,11 @@ class WindowZone(models.TextChoices):
     RECIPIENT = "recipient", "The reader's"
 
 
+class PixelPosition(models.TextChoices):
+    TOP = "top", "At the top"
+    BOTTOM = "bottom", "At the bottom"
+
+
 class Campaign(Public, Stamped):
     """A mail to lists; sending it makes one submission. `content` is pinned: a later template version changes nothing here."""
 
@@ -71,6 +77,14 @@ class Campaign(Public, Stamped):
         default=False,
         help_text="When a mail may or may not have left, wait for a person instead of sending it again.",
     )
+    tracking = models.PositiveSmallIntegerField(choices=TrackingLevel, null=True, blank=True)
+    track_opens = models.BooleanField(default=True)
+    track_clicks = models.BooleanField(default=True)
+    pixel_position = models.CharField(max_length=6, choices=PixelPosition, default=PixelPosition.TOP)
+    utm_source = models.CharField(max_length=100, blank=True, default="")
+    utm_medium = models.CharField(max_length=100, blank=True, default="")
+    utm_campaign = models.CharField(max_length=100, blank=True, default="")
+    utm_content = models.CharField(max_length=100, blank=True, default="")
     state = models.CharField(max_length=9, choices=CampaignState, default=CampaignState.DRAFT, editable=False)
     send_at = models.DateTimeField(null=True, blank=True, editable=False)
     stopped_because = models.CharField(max_length=200, blank=True, editable=False)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
+from campaigns.models.levels import TrackingLevel
 
 
 def new_ownership_token() -> str:
@@ -24,6 +25,10 @@ class Domain(Public, Stamped):
     ownership_token = models.CharField(max_length=32, default=new_ownership_token, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
+    # A verified domain whose records are wrong stays so for some looks: DNS hiccups. Then it is lost.
+    failed_looks = models.PositiveSmallIntegerField(default=0, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    lost_at = models.DateTimeField(null=True, editable=False)
     return_path = models.CharField(
         max_length=254,
         blank=True,
@@ -31,9 +36,23 @@ class Domain(Public, Stamped):
         help_text="Where bounces go, such as bounces@mail.example.org. Empty: to the From address.",
     )
     # What the mail of this domain may be followed by; a request can ask for less, never for more.
+    tracking = models.PositiveSmallIntegerField("opens and clicks", choices=TrackingLevel, null=True, blank=True)
     track_opens = models.BooleanField(default=True)
     track_clicks = models.BooleanField(default=True)
     track_unsubscribes = models.BooleanField(default=True)
+    spf_terms = models.CharField(
+        "servers that send",
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="What its SPF record must allow, such as include:spf.example.net. Empty: the installation's.",
+    )
+    tracking_host = models.CharField(
+        max_length=253, blank=True, default="", help_text="The host of links and pictures, such as click.example.org."
+    )
+    reports_to = models.CharField(
+        max_length=254, blank=True, default="", help_text="Where mailboxes send reports. Empty: the installation's."
+    )
     max_per_second = models.FloatField("messages per second", null=True, blank=True, help_text="Empty: no limit.")
     warmup_started_on = models.DateField(
         null=True, blank=True, help_text="From this day the daily number of messages grows by the warm-up plan."
@@ -96,13 +115,21 @@ class DkimKey(Stamped):
 
 
 class DnsFinding(models.Model):
-    """What the last look at DNS found for one record: kept until the next look."""
+    """What the last look at DNS found for one record: kept until the next look.
+
+    `seen` is what is published there now, `fix` the whole corrected value, `fix_host` where it belongs when that is
+    not the record's own place, `policy` the DMARC policy that applies.
+    """
 
     domain = models.ForeignKey(Domain, on_delete=models.CASCADE, related_name="findings")
-    record = models.CharField(max_length=70, help_text="`ownership`, or `dkim:` and the selector.")
+    record = models.CharField(max_length=70, help_text="A kind of domains.expected; for a key with its selector.")
     ok = models.BooleanField()
     code = models.CharField(max_length=60)
-    text = models.CharField(max_length=300)
+    text = models.CharField(max_length=500)
+    seen = models.TextField(blank=True, default="")
+    fix = models.TextField(blank=True, default="")
+    fix_host = models.CharField(max_length=255, blank=True, default="")
+    policy = models.CharField(max_length=10, blank=True, default="")
     found_at = models.DateTimeField()
 
     class Meta:

@@ -22,7 +22,10 @@ class EventKind(models.TextChoices):
 
 
 class Event(models.Model):
-    """One thing that happened; `code` is a stable error or reply code, `is_machine` null until somebody judged.
+    """One thing that happened; `code` is a stable error or reply code, `is_machine` null where nobody can tell.
+
+    Of an open or click: `link` is the number of the link, `device` and `system` the kind of device (tracking.agents),
+    and `code` says what gave a machine away. No address of a network and no name of a browser is kept.
 
     `news_id` is the fingerprint of what a provider told, so that being told twice is one event; null for our own.
     """
@@ -34,6 +37,9 @@ class Event(models.Model):
     at = models.DateTimeField()
     code = models.CharField(max_length=60, blank=True, default="")
     is_machine = models.BooleanField(null=True)
+    link = models.PositiveSmallIntegerField(null=True)
+    device = models.PositiveSmallIntegerField(null=True)
+    system = models.PositiveSmallIntegerField(null=True)
     news_id = models.UUIDField(null=True, editable=False)
 
     class Meta:
@@ -44,8 +50,20 @@ class Event(models.Model):
                 fields=["news_id"], condition=models.Q(news_id__isnull=False), name="event_news_once"
             )
         ]
-        # Few among very many, and every running campaign is judged by them.
-        indexes = [models.Index(fields=["at"], name="event_complaints", condition=models.Q(kind=EventKind.COMPLAINED))]
+        indexes = [
+            # Few among very many, and every running campaign is judged by them.
+            models.Index(fields=["at"], name="event_complaints", condition=models.Q(kind=EventKind.COMPLAINED)),
+            # Who left and who complained are counted for each campaign page.
+            models.Index(
+                fields=["message", "kind"],
+                name="event_goodbyes",
+                condition=models.Q(kind__in=[EventKind.COMPLAINED, EventKind.UNSUBSCRIBED]),
+            ),
+            # Hits of the last minutes are judged again.
+            models.Index(
+                fields=["at"], name="event_hits", condition=models.Q(kind__in=[EventKind.OPENED, EventKind.CLICKED])
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at:%Y-%m-%d %H:%M}"

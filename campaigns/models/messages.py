@@ -78,6 +78,8 @@ class Message(Public):
             ),
             models.Index(fields=["client_id"], name="message_client_id", condition=~Q(client_id="")),
             models.Index(fields=["done_at"], name="message_await_report", condition=Q(awaits_report=True)),
+            # Why some did not arrive: few rows, asked again and again by the page of a running campaign.
+            models.Index(fields=["submission", "error_code"], name="message_reasons", condition=~Q(error_code="")),
         ]
 
     def __str__(self) -> str:

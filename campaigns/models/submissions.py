@@ -20,10 +20,13 @@ class Door(models.TextChoices):
     TEST = "test", "Test send"
     HTTP = "http", "HTTP API"
     SMTP = "smtp", "SMTP API"
+    NOTICE = "notice", "Notice to one person"
 
 
 # Doors through which programs hand in mails of their own content, one request at a time.
 API_DOORS = (Door.HTTP, Door.SMTP)
+# Doors whose mails bring their content along, sealed, and leave in streams.
+LETTER_DOORS = (*API_DOORS, Door.NOTICE)
 
 
 class Lane(models.TextChoices):
@@ -41,6 +44,14 @@ class SubmissionState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class ReportLevel(models.IntegerChoices):
+    """Which delivery reports a caller wants to be sent."""
+
+    NONE = 0, "None"
+    FINAL = 1, "Outcomes"
+    ALL = 2, "Outcomes and what comes before"
+
+
 class Submission(Public, Stamped):
     """One accepted send request: the content and options its messages share.
 
@@ -48,7 +59,8 @@ class Submission(Public, Stamped):
     SMTP request brought, sealed, and wiped once the last of its messages has ended; `webhook_sealed` says where and with
     what words the caller wants to be told, and lives as long as reports do. Such a request names a `from_address` instead
     of a `sender`, and `domain` is the account's domain of that name, if it has one. `bulk_id` and the three after it are
-    the caller's own names for it, to be found again by.
+    the caller's own names for it, to be found again by. `reports_to` and `events_to` are the numbers of the webhook
+    endpoints that stand for the hosts it named; without one the account's endpoints are told.
     `cursor` is the last contact planned, so an interrupted fan-out goes on after it; the highest number when complete.
     Nothing is taken up before `waits_until`, because of what `waits_because` says; `resumed_at` is when a person last
     let it go on.
@@ -70,6 +82,12 @@ class Submission(Public, Stamped):
     campaign_reference = models.CharField(max_length=255, blank=True, default="")
     entity_id = models.CharField(max_length=255, blank=True, default="")
     application_id = models.CharField(max_length=255, blank=True, default="")
+    # Numbers, not keys: nobody looks submissions up by them. Known to the database too, as in Message.
+    reports_to = models.BigIntegerField(null=True)
+    events_to = models.BigIntegerField(null=True)
+    report_level = models.PositiveSmallIntegerField(
+        choices=ReportLevel, default=ReportLevel.FINAL, db_default=ReportLevel.FINAL
+    )
     transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="submissions")
     options = models.JSONField(default=dict)
     send_at = models.DateTimeField()

@@ -23,6 +23,7 @@ class SuppressionReason(models.TextChoices):
     UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
     COMPLAINT = "complaint", "Complained"
     BOUNCE = "bounce", "Address does not exist"
+    UNREACHABLE = "unreachable", "Mail kept coming back"
     MANUAL = "manual", "Added by hand"
     IMPORTED = "imported", "Imported"
 

@@ -24,6 +24,7 @@ from campaigns.models import (
     TemplateVersion,
     Transport,
 )
+from campaigns.outbox.tracker import TrackingOptions
 from campaigns.outbox.windows import SendWindow, valid_for
 from compliance import vault
 
@@ -45,6 +46,7 @@ class SendRequest:
     max_per_hour: int | None = None
     window: SendWindow | None = None
     hold_uncertain: bool = False
+    tracking: TrackingOptions | None = None
 
     def as_options(self) -> dict[str, Any]:
         """What hand-over needs of the request later, as the submission keeps it."""
@@ -54,6 +56,7 @@ class SendRequest:
             "max_per_hour": self.max_per_hour,
             "window": self.window.as_option() if self.window else None,
             "hold_uncertain": self.hold_uncertain,
+            "tracking": (self.tracking or TrackingOptions()).as_option(),
         }
 
 

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from campaigns.models import Campaign, CampaignState, Door, Message, MessageState, Submission, SubmissionState
-from campaigns.outbox import states
+from campaigns.outbox import counts, states
 from campaigns.outbox.recovery import UNCERTAIN
 from campaigns.outbox.windows import read_window, valid_for
 
@@ -62,6 +62,7 @@ def cancel_submission(submission: Submission, *, now: datetime) -> bool:
         if not _step(submission, SubmissionState.CANCELLED, of=of):
             return False
         cancel_waiting(submission_ids=[submission.pk], now=now)
+    counts.recount([submission.pk])
     return True
 
 
@@ -71,7 +72,10 @@ def cancel_released(*, now: datetime, only: Collection[int] | None = None) -> in
     cancelled = Submission.objects.filter(Exists(waiting), state=SubmissionState.CANCELLED)
     if only is not None:
         cancelled = cancelled.filter(pk__in=only)
-    return cancel_waiting(submission_ids=list(cancelled.values_list("pk", flat=True)), now=now)
+    ids = list(cancelled.values_list("pk", flat=True))
+    done = cancel_waiting(submission_ids=ids, now=now)
+    counts.recount(ids)
+    return done
 
 
 def cancel_waiting(*, submission_ids: list[int], now: datetime) -> int:

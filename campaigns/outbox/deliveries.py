@@ -16,6 +16,7 @@ from campaigns.outbox import states
 from campaigns.outbox.payload import open_webhook
 
 KEPT = timedelta(hours=48)
+EVENTS_KEPT = timedelta(days=30)
 _FINAL = states.SETTLED - {MessageState.SENT}
 
 
@@ -125,13 +126,14 @@ def _as_uuid(text: str) -> UUID | None:
 def _describe(messages: Sequence[Message]) -> list[Delivery]:
     callbacks = {message.submission_id: message.submission for message in messages}
     told = {pk: open_webhook(submission).callback_data for pk, submission in callbacks.items()}
-    first = _first_attempts([message.pk for message in messages])
+    first = first_attempts([message.pk for message in messages])
     return [
         _delivery(message, callback=told[message.submission_id], first=first.get(message.pk)) for message in messages
     ]
 
 
-def _first_attempts(ids: Sequence[int]) -> dict[int, datetime]:
+def first_attempts(ids: Sequence[int]) -> dict[int, datetime]:
+    """When each of these messages was first handed over, or first refused."""
     tried = (EventKind.SENT, EventKind.DEFERRED, EventKind.BOUNCED)
     rows = Event.objects.filter(message__in=ids, kind__in=tried).order_by("-at").values_list("message_id", "at")
     return dict(rows)
@@ -160,8 +162,12 @@ def _delivery(message: Message, *, callback: str, first: datetime | None) -> Del
 
 
 def forget_old(*, now: datetime) -> None:
-    """After 48 hours nobody can ask for a report any more: what was kept for it is wiped."""
+    """After 48 hours nobody can ask for a report any more: what was kept for it is wiped.
+
+    Who named an address for opens and clicks is told about them for a month.
+    """
     Message.objects.filter(awaits_report=True, done_at__lt=now - KEPT).update(awaits_report=False)
     waiting = Message.objects.filter(submission=OuterRef("pk"), state__in=[state.value for state in states.WAITING])
-    old = Submission.objects.filter(~Exists(waiting), webhook_sealed__isnull=False, valid_until__lt=now - KEPT)
+    ends = Q(events_to=None, valid_until__lt=now - KEPT) | Q(valid_until__lt=now - EVENTS_KEPT)
+    old = Submission.objects.filter(ends, ~Exists(waiting), webhook_sealed__isnull=False)
     old.update(webhook_sealed=None)

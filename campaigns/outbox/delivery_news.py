@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from campaigns.models import Event, EventKind, Message, MessageState
-from campaigns.outbox import states
+from campaigns.outbox import counts, states
 from campaigns.outbox.recovery import UNCERTAIN
 
 
@@ -64,26 +64,33 @@ def lock_messages(public_ids: Collection[UUID], *, transport_id: int) -> tuple[d
 
 def note_accepted(messages: Collection[KnownMessage], *, now: datetime) -> None:
     """Messages whose hand-over was in doubt did leave: they are `sent`, and never sent again."""
-    ids = [message.id for message in messages if message.waits]
-    if not ids:
+    waiting = [message for message in messages if message.waits]
+    if not waiting:
         return
-    _step(ids, MessageState.SENT, sent_at=now, done_at=now, error_code="")
+    ids = [message.id for message in waiting]
+    _step(waiting, MessageState.SENT, sent_at=now, done_at=now, error_code="")
     Event.objects.bulk_create([Event(message_id=pk, kind=EventKind.SENT, at=now) for pk in ids], batch_size=500)
 
 
 def note_delivered(messages: Collection[KnownMessage]) -> None:
     """The last system took them."""
-    _step([message.id for message in messages], MessageState.DELIVERED, awaits_report=_IS_OF_A_PROGRAM)
+    _step(messages, MessageState.DELIVERED, awaits_report=_IS_OF_A_PROGRAM)
 
 
 def note_bounced(messages: Collection[KnownMessage], *, code: str) -> None:
     """They will not arrive, for the reason of the code."""
-    _step([message.id for message in messages], MessageState.BOUNCED, error_code=code, awaits_report=_IS_OF_A_PROGRAM)
+    _step(messages, MessageState.BOUNCED, error_code=code, awaits_report=_IS_OF_A_PROGRAM)
 
 
 # Whoever sent it by the API is told once more: this is another outcome.
 _IS_OF_A_PROGRAM = ExpressionWrapper(Q(stream__isnull=False), output_field=BooleanField())
 
 
-def _step(ids: list[int], target: MessageState, **changes: object) -> None:
-    Message.objects.filter(pk__in=ids, state__in=states.sources(target)).update(state=target, **changes)
+def _step(messages: Collection[KnownMessage], target: MessageState, **changes: object) -> None:
+    # They are locked, but the news before this one may have moved them on.
+    ids = [message.id for message in messages]
+    rows = Message.objects.filter(pk__in=ids, state__in=states.sources(target))
+    before = dict(rows.values_list("pk", "state"))
+    if before:
+        Message.objects.filter(pk__in=before).update(state=target, **changes)
+        counts.note_steps(before, target=target)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q
 
-from campaigns.models import API_DOORS, Message, MessageState, Submission, SubmissionState
+from campaigns.models import LETTER_DOORS, Message, MessageState, Submission, SubmissionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def find_due(*, now: datetime) -> Waiting:
     held = Message.objects.filter(submission=OuterRef("pk"), state__in=[MessageState.QUEUED, MessageState.HELD])
     unfinished = Submission.objects.order_by("send_at", "pk")
     # Mails of API requests leave by streams, which have a bell of their own.
-    opened = unfinished.exclude(door__in=API_DOORS).filter(
+    opened = unfinished.exclude(door__in=LETTER_DOORS).filter(
         Q(waits_until=None) | Q(waits_until__lte=now), state=SubmissionState.OPEN
     )
     return Waiting(

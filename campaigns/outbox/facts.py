@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from campaigns.models import Door, Submission
+from campaigns.outbox.tracker import is_allowed
 from compliance.facts import AttachmentFacts, SendFacts
 
 FEATURES = {
@@ -12,6 +13,7 @@ FEATURES = {
     Door.TEST: "campaign.test-send",
     Door.HTTP: "api.email",
     Door.SMTP: "smtp.email",
+    Door.NOTICE: "notice.personal",
 }
 SIZE_STEP = 64 * 1024
 
@@ -38,6 +40,7 @@ def submission_facts(
         message_bytes=None,
         attachments=attachments,
         recipient_block=None,
+        tracks=is_allowed(submission),
     )
 
 

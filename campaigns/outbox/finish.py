@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from campaigns.models import API_DOORS, Campaign, CampaignState, Message, MessageState, Submission, SubmissionState
-from campaigns.outbox import control, states
+from campaigns.models import LETTER_DOORS, Campaign, CampaignState, Message, MessageState, Submission, SubmissionState
+from campaigns.outbox import control, counts, states
 
 
 def finish_submissions(*, now: datetime, only: Collection[int] | None = None) -> int:
@@ -31,12 +31,13 @@ def finish_submissions(*, now: datetime, only: Collection[int] | None = None) ->
             state=SubmissionState.DONE, finished_at=now
         )
         Campaign.objects.filter(submissions__in=ids, state=CampaignState.SENDING).update(state=CampaignState.SENT)
+    counts.recount(ids)
     return done
 
 
 def wipe_contents(submission_ids: Collection[int]) -> None:
     """Delete what API and SMTP requests among these brought: texts, files, and the values of their recipients."""
-    requests = Submission.objects.filter(pk__in=submission_ids, door__in=API_DOORS)
+    requests = Submission.objects.filter(pk__in=submission_ids, door__in=LETTER_DOORS)
     kept = list(requests.filter(payload_sealed__isnull=False).values_list("pk", flat=True))
     if not kept:
         return

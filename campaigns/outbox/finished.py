@@ -80,8 +80,16 @@ def compose_batch(
 ) -> Batch:
     """One finished mail to these (name, address) as the outbox takes it; `controls` instead of those of its headers.
 
-    By SMTP, and where the caller gave an id, one id stands for the mail to all of them.
+    By SMTP, and where the caller gave an id, one id stands for the mail to all of them. Raises MailRefused
+    `mail.finished-marketing`.
     """
+    if origin.purpose == Purpose.MARKETING:
+        # The gate would refuse it at hand-over: nobody looked for the link and the address in it.
+        raise MailRefused(
+            "mail.finished-marketing",
+            "A key for marketing sends no finished mails: nobody sees whether they show an unsubscribe link and an address.",
+            action="Use a key for transactional mail, hand in texts by HTTP, or send a campaign.",
+        )
     told = controls or mail.controls
     payload = Payload(
         from_name=mail.from_name,

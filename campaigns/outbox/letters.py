@@ -15,6 +15,7 @@ from campaigns.content.compile import compile_version
 from campaigns.content.letter import Attachment, LetterDraft, compile_letter, enclose
 from campaigns.content.masking import mask_values
 from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.content.tracked import Tracked
 from campaigns.delivery.base import EnclosedFile, OutgoingEmail, SharedContent
 from campaigns.domains import dkim
 from campaigns.errors import CampaignError
@@ -23,6 +24,7 @@ from campaigns.outbox import render
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.delivery_news import is_in_doubt
 from campaigns.outbox.payload import Heading, Payload, Personal, open_payload, open_personal
+from campaigns.outbox.tracker import Tracker, open_tracker
 from compliance.facts import AttachmentFacts
 
 
@@ -35,6 +37,7 @@ class LetterPen:
         self._payload = open_payload(submission)
         self._writer = _open_writer(submission, self._payload)
         domain = submission.sending_domain
+        self.tracker = self._writer.tracker = open_tracker(submission) if not self._payload.raw else None
         self._signer = dkim.open_signer(domain) if domain is not None and not takes_content else None
         self._return_path = addresses.parse(domain.return_path) if domain is not None and domain.return_path else None
         self.has_unsubscribe_link = self._writer.has_unsubscribe_link
@@ -84,6 +87,7 @@ class _TextWriter:
 
     def __init__(self, submission: Submission, payload: Payload) -> None:
         self._submission, self._payload = submission, payload
+        self.tracker: Tracker | None = None
         version = submission.content
         self._letter = None if version is not None else compile_letter(_draft(submission, payload))
         self._version = compile_version(version) if version is not None else None
@@ -96,10 +100,11 @@ class _TextWriter:
 
     def wire(self, message: Claimed, *, date: datetime) -> bytes:
         frame, recipient = self._addressed(message)
+        tracked = self._track(message)
         if self._version is not None:
-            return self._version.mail(frame, recipient, date=date, enclosed=self._enclosed)
+            return self._version.mail(frame, recipient, date=date, enclosed=self._enclosed, tracked=tracked)
         assert self._letter is not None
-        return self._letter.mail(frame, recipient, date=date, enclosed=self._enclosed)
+        return self._letter.mail(frame, recipient, date=date, enclosed=self._enclosed, tracked=tracked)
 
     def content(self, message: Claimed) -> SharedContent:
         frame, recipient = self._addressed(message)
@@ -119,6 +124,13 @@ class _TextWriter:
             headers=frame.headers,
             files=_files(self._payload.attachments),
         )
+
+    def _track(self, message: Claimed) -> Tracked | None:
+        if self.tracker is None:
+            return None
+        # A mail of a program is prepared alone: what its reader chose is asked for now.
+        self.tracker.look_up([message.address_key])
+        return self.tracker.track(message.public_id, address_key=message.address_key)
 
     def _addressed(self, message: Claimed) -> tuple[MailFrame, MailRecipient]:
         personal = open_personal(self._submission, message.placeholders_sealed, message_id=str(message.public_id))
@@ -155,6 +167,7 @@ class _RawWriter:
 
     def __init__(self, payload: Payload) -> None:
         self._payload = payload
+        self.tracker: Tracker | None = None
         # Of a finished mail nobody has looked whether it shows them: marketing by it is refused.
         self.has_unsubscribe_link = self.has_postal_address = False
 

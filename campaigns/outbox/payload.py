@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from campaigns.content.letter import Attachment
@@ -104,13 +104,15 @@ NOBODY_SPECIAL = Personal()
 def seal_payload(submission: Submission, payload: Payload) -> bytes:
     """The payload as its submission keeps it."""
     files = [*(entry.data for entry in payload.attachments), payload.raw]
-    kept = asdict(payload, dict_factory=_without_files)
-    kept["sizes"] = [len(data) for data in files]
-    head = json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    kept = {**_without_files(payload), "sizes": [len(data) for data in files]}
+    # Parts by themselves, as the encoder meets them: asdict would copy everything first.
+    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"), default=_without_files)
+    head = text.encode("utf-8", "replace")
     return vault.seal(b"\0".join((head, b"".join(files))), **_context(submission))
 
 
-def _without_files(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_files(part: Any) -> dict[str, Any]:
+    pairs = ((entry.name, getattr(part, entry.name)) for entry in fields(part))
     return {name: value for name, value in pairs if not isinstance(value, bytes)}
 
 

@@ -8,10 +8,11 @@ from typing import Protocol
 from django.utils import timezone
 
 from campaigns.delivery.base import OutgoingEmail
-from campaigns.models import API_DOORS, Submission
+from campaigns.models import LETTER_DOORS, Submission
 from campaigns.outbox import render, render_content
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.letters import LetterPen
+from campaigns.outbox.tracker import Tracker
 from compliance.facts import AttachmentFacts
 
 
@@ -24,6 +25,8 @@ class Pen(Protocol):
     def has_postal_address(self) -> bool: ...
     @property
     def attachments(self) -> tuple[AttachmentFacts, ...]: ...
+    @property
+    def tracker(self) -> Tracker | None: ...
     def write(self, message: Claimed) -> tuple[OutgoingEmail, int]: ...
 
 
@@ -37,6 +40,7 @@ class VersionPen:
         self._letterhead = render.make_letterhead(submission)
         self.has_unsubscribe_link = self._letterhead.compiled.has_unsubscribe_link
         self.has_postal_address = self._letterhead.compiled.has_postal_address
+        self.tracker = self._letterhead.tracker
         self._make: Callable[[render.Letterhead, Claimed], tuple[OutgoingEmail, int]] = (
             render_content.make_content if takes_content else _make_wire
         )
@@ -48,7 +52,7 @@ class VersionPen:
 
 def open_pen(submission: Submission, *, takes_content: bool) -> Pen:
     """The pen of a submission; raises CampaignError when no mail of it can be made at all."""
-    if submission.door in API_DOORS:
+    if submission.door in LETTER_DOORS:
         return LetterPen(submission, takes_content=takes_content)
     return VersionPen(submission, takes_content=takes_content)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from django.db import DatabaseError
+from django.utils import timezone
 
-from campaigns.audiences import suppression
+from campaigns.audiences import preferences, suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
-from campaigns.models import MessageState, Submission
+from campaigns.models import MessageState, Purpose, Submission
 from campaigns.outbox import facts, transports
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.pens import open_pen
@@ -52,12 +53,13 @@ class Preparer:
             self._pen = open_pen(submission, takes_content=takes_content)
         except vault.KeysUnavailable:
             raise transports.keys_unavailable() from None
-        self._facts = facts.submission_facts(
+        known = facts.submission_facts(
             submission,
             has_unsubscribe_link=self._pen.has_unsubscribe_link,
             has_postal_address=self._pen.has_postal_address,
             attachments=self._pen.attachments,
         )
+        self._facts = replace(known, tracks=self._pen.tracker is not None)
         self._judgements: dict[tuple[str, int], _Judgement] = {}
 
     def refusal(self) -> str:
@@ -71,7 +73,12 @@ class Preparer:
         return self._submission
 
     def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]:
-        """Who opted out since planning, by message: asked once a batch, right before hand-over (UN-11)."""
+        """Who opted out since planning, by message: asked once a batch, right before hand-over (UN-11).
+
+        What they chose about opens and clicks is looked up at the same moment.
+        """
+        if self._pen.tracker is not None:
+            self._pen.tracker.look_up([message.address_key for message in messages])
         found = suppression.blocked(
             self._submission.account_id,
             keys=[message.address_key for message in messages],
@@ -79,6 +86,11 @@ class Preparer:
             purpose=self._submission.purpose,
             list_ids=self._submission.options.get("lists", []),
         )
+        if self._submission.purpose == Purpose.MARKETING:
+            keys = [message.address_key for message in messages if message.address_key not in found]
+            found |= preferences.too_often(
+                self._submission.account_id, keys=keys, submission_id=self._submission.pk, now=timezone.now()
+            )
         return {message.id: found[message.address_key] for message in messages if message.address_key in found}
 
     def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result:

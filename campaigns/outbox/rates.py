@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from campaigns.models import Door, Event, EventKind, Message, MessageState, Submission, SubmissionState
+from campaigns.models import Door, Event, EventKind, Message, MessageState, Submission, SubmissionState, WebhookKind
 from campaigns.outbox import control
+from campaigns.webhooks import notices
 
 # Fewer say nothing: the first addresses of a list are often its oldest.
 ENOUGH_SETTLED = 100
@@ -18,6 +19,8 @@ ENOUGH_READERS = 1_000
 # Complaints come late, and about a domain rather than about one campaign; what is older says little about today.
 PERIOD = timedelta(days=7)
 WARN_AT_COMPLAINT_PERCENT = 0.1
+# Programs are warned before the limit of the account stops a campaign: at 3 % where that is 5 %.
+WARN_AT_SHARE_OF_LIMIT = 0.6
 
 _ARRIVED = [MessageState.SENT, MessageState.DELIVERED]
 
@@ -36,7 +39,7 @@ class Share:
 
 def check_rates(submission: Submission, *, now: datetime) -> bool:
     """Pause a running campaign (loaded with its account and sender) above its account's limits; whether it was."""
-    because = _too_many_bounces(submission) or _too_many_complaints(submission, now=now)
+    because = _too_many_bounces(submission, now=now) or _too_many_complaints(submission, now=now)
     if because:
         control.stop_submission(submission, because=because)
     return bool(because)
@@ -89,14 +92,31 @@ def complaint_share(submission: Submission, *, percent: float, now: datetime) ->
     return Share(complained, readers) if readers >= ENOUGH_READERS else Share()
 
 
-def _too_many_bounces(submission: Submission) -> str:
+def _too_many_bounces(submission: Submission, *, now: datetime) -> str:
     limit = submission.account.stop_at_bounce_percent
-    share = bounce_share(submission, percent=limit)
+    share = bounce_share(submission, percent=limit * WARN_AT_SHARE_OF_LIMIT)
+    if share.percent > limit * WARN_AT_SHARE_OF_LIMIT:
+        _tell_rate(submission, share, limit=limit, now=now)
     if share.percent <= limit:
         return ""
     return (
         f"{share.percent:.1f} % of {share.of:,} mails came back; this account stops at {limit:g} %."
         " Look at where these addresses come from before you resume."
+    )
+
+
+def _tell_rate(submission: Submission, share: Share, *, limit: float, now: datetime) -> None:
+    if submission.sender is None:
+        return
+    is_blocked = share.percent > limit
+    notices.note_bounce_rate(
+        submission.account_id,
+        kind=WebhookKind.BOUNCE_RATE_BLOCKED if is_blocked else WebhookKind.BOUNCE_RATE_WARNING,
+        submission_id=submission.pk,
+        domain=submission.sender.domain.name,
+        threshold=limit if is_blocked else limit * WARN_AT_SHARE_OF_LIMIT,
+        rate=share.percent,
+        now=now,
     )
 
 

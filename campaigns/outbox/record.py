@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from campaigns.models import EventKind, MessageState
-from campaigns.outbox import states
+from campaigns.outbox import counts, states
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,22 @@ SELECT id, %s, %s, %s FROM campaigns_message WHERE id {ids} AND claimed_by = %s 
 """
 
 
-def record_results(results: Sequence[Result], *, worker: str, now: datetime) -> int:
+def record_results(results: Sequence[Result], *, worker: str, now: datetime, counted: int | None = None) -> int:
     """Write the results of messages this worker holds; returns how many rows stepped.
 
-    A message that is no longer the worker's (its lease ran out and another took it) is left alone.
+    A message that is no longer the worker's (its lease ran out and another took it) is left alone. `counted` is the
+    submission of all of them when its messages are counted where they end.
     """
     groups: dict[tuple[MessageState, str, datetime | None], list[int]] = defaultdict(list)
     for result in results:
         groups[result.state, result.code, result.retry_at].append(result.id)
+    stepped: Counter[str] = Counter()
     with transaction.atomic():
-        return sum(
-            _record_group(ids, state=state, code=code, retry_at=retry_at, worker=worker, now=now)
-            for (state, code, retry_at), ids in groups.items()
-        )
+        for (state, code, retry_at), ids in groups.items():
+            stepped[state] += _record_group(ids, state=state, code=code, retry_at=retry_at, worker=worker, now=now)
+        if counted is not None:
+            counts.add_counts(counted, stepped)
+    return stepped.total()
 
 
 def _record_group(

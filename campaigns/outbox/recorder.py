@@ -15,6 +15,7 @@ from campaigns.outbox.journal import Journal
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.work import Work
+from campaigns.webhooks import bell
 from compliance import gate
 
 FLUSH_EVERY = 0.2  # seconds between records
@@ -50,13 +51,14 @@ class Recorder:
         if not self._results and not decided:
             return
         with transaction.atomic():
-            record.record_results(self._results, worker=self._journal.worker, now=now)
+            record.record_results(self._results, worker=self._journal.worker, now=now, counted=self._work.counted)
             gate.record(decided, now=now)
         self._preparer.forget_decisions()
         self._journal.forget(result.id for result in self._results)
         self._results = []
         touched, self._touched = self._touched, set()
         self._work.note_recorded(touched)
+        bell.note_news(self._work.transport.account_id)
         self._tell_breaker(now)
 
     def _tell_breaker(self, now: datetime) -> None:

@@ -14,12 +14,14 @@ from campaigns import addresses, tokens
 from campaigns.addresses import Address
 from campaigns.content.compile import CompiledVersion, compile_version
 from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.content.tracked import Tracked
 from campaigns.domains import dkim
 from campaigns.domains.dkim import Signer
 from campaigns.errors import CampaignError
 from campaigns.models import ContactList, Purpose, Submission
 from campaigns.outbox.accept import placeholder_context
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.tracker import Tracker, open_tracker
 from compliance import vault
 
 
@@ -34,6 +36,13 @@ class Letterhead:
     return_path: Address | None
     unsubscribe_base: str
     signer: Signer | None
+    tracker: Tracker | None = None
+
+    def track(self, message: Claimed) -> Tracked | None:
+        """How this mail is tracked; None when it leaves as it was written."""
+        if self.tracker is None:
+            return None
+        return self.tracker.track(message.public_id, address_key=message.address_key)
 
 
 def make_letterhead(submission: Submission) -> Letterhead:
@@ -62,6 +71,7 @@ def make_letterhead(submission: Submission) -> Letterhead:
         return_path=addresses.parse(sender.domain.return_path) if sender.domain.return_path else None,
         unsubscribe_base=f"{settings.PUBLIC_URL}/u/",
         signer=dkim.open_signer(sender.domain),
+        tracker=open_tracker(submission),
     )
 
 
@@ -74,7 +84,8 @@ def _list_id(submission: Submission, *, domain: str) -> str:
 
 def render_message(letterhead: Letterhead, *, message: Claimed, date: datetime) -> bytes:
     """The mail for one recipient, signed; raises CampaignError when this recipient cannot be written to."""
-    mail = letterhead.compiled.mail(letterhead.frame, mail_recipient(letterhead, message), date=date)
+    recipient, tracked = mail_recipient(letterhead, message), letterhead.track(message)
+    mail = letterhead.compiled.mail(letterhead.frame, recipient, date=date, tracked=tracked)
     # Last, over the very bytes that leave (DK-03).
     return letterhead.signer.sign(mail) + mail if letterhead.signer else mail
 

@@ -29,7 +29,7 @@ def make_content(letterhead: Letterhead, message: Claimed) -> tuple[OutgoingEmai
     frame, recipient = letterhead.frame, render.mail_recipient(letterhead, message)
     # The same addresses are refused as on the wire (IN-02).
     mime.mailbox_header("To", "", recipient.mailbox, allow_utf8=frame.allow_utf8)
-    merged = letterhead.compiled.merge(frame, recipient)
+    merged = letterhead.compiled.merge(frame, recipient, tracked=letterhead.track(message))
     # One object for all mails of a shape, which is how a transport sees that they may share a request.
     shared = _shared(frame, merged.parts) if merged.values else _make_shared(frame, merged.parts)
     # Transactional mail needs none (UN-13), and without headers of its own it can share its texts with others.

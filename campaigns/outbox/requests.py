@@ -18,7 +18,9 @@ from campaigns.models import (
     BaaStatus,
     Door,
     Lane,
+    PixelPosition,
     Purpose,
+    ReportLevel,
     Submission,
     SubmissionState,
     TemplateVersion,
@@ -29,7 +31,9 @@ from campaigns.outbox import facts
 from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
 from campaigns.outbox.pools import choose_transport
 from campaigns.outbox.rows import NewMessage
+from campaigns.outbox.tracker import TrackingOptions
 from campaigns.outbox.windows import WeekWindow
+from campaigns.webhooks import endpoints
 from compliance import gate
 from compliance.facts import AttachmentFacts
 
@@ -191,7 +195,7 @@ def make_submission(
         content=request.content,
         domain=domain,
         transport=transport,
-        options={"week": request.week.as_option()} if request.week else {},
+        options=_options(request),
         send_at=batch.send_at,
         valid_until=batch.send_at + min(request.valid_for, LONGEST_VALIDITY),
         planned=count,
@@ -202,9 +206,35 @@ def make_submission(
         application_id=request.application_id,
     )
     headings = tuple(_heading(group) for group in request.groups)
-    submission.webhook_sealed = seal_webhook(submission, request.webhook)
+    _name_listeners(submission, request.webhook)
     submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
     return submission
+
+
+def _options(request: EmailRequest) -> dict[str, Any]:
+    """What hand-over needs of the request later; a request can ask for less tracking than the account does, never more."""
+    payload = request.payload
+    tracking = TrackingOptions(
+        opens=payload.track_opens is not False,
+        clicks=payload.track_clicks is not False,
+        pixel=PixelPosition.TOP if payload.pixel_at_top else PixelPosition.BOTTOM,
+    )
+    week = {"week": request.week.as_option()} if request.week else {}
+    return {"tracking": tracking.as_option(), **week}
+
+
+def _name_listeners(submission: Submission, webhook: Webhook) -> None:
+    """Who is told, as far as the database must know; the addresses themselves are sealed."""
+    account = submission.account
+    submission.webhook_sealed = seal_webhook(submission, webhook)
+    # Calls to such addresses are not signed: about health mail only the account's own webhooks are told.
+    if submission.lane == Lane.STANDARD and account.baa_status == BaaStatus.NONE:
+        submission.reports_to = endpoints.find_host(account, webhook.delivery_url) if webhook.delivery_url else None
+        submission.events_to = endpoints.find_host(account, webhook.tracking_url) if webhook.tracking_url else None
+    if not webhook.notify:
+        submission.report_level = ReportLevel.NONE
+    elif webhook.intermediate:
+        submission.report_level = ReportLevel.ALL
 
 
 def _heading(group: Group) -> Heading:

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from django.db.models.functions import Length
 from django.utils import timezone
 
-from campaigns.audiences import suppression
+from campaigns.audiences import preferences, suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
-from campaigns.models import MessageState, Submission, SubmissionState, Transport
+from campaigns.models import MessageState, Purpose, Submission, SubmissionState, Transport
 from campaigns.outbox import breaker, claim, control, finish, stream, throttle, windows
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.intake import SOON, Wait
@@ -31,6 +31,7 @@ class StreamWork:
 
     def __init__(self, transport: Transport, *, linger: timedelta = LINGER) -> None:
         self.transport, self._linger = transport, linger
+        self.counted: int | None = None  # a request has a thousand messages at most
         self._shelf = _Shelf()
         self._intake: StreamIntake | None = None
 
@@ -222,6 +223,21 @@ class StreamPreparer:
             account_id = self.submission_of(group[0]).account_id
             verdicts = suppression.blocked(account_id, keys=keys, purpose=purpose, list_ids=[])
             found |= {m.id: verdicts[m.address_key] for m in group if m.address_key in verdicts}
+            if purpose == Purpose.MARKETING:
+                found |= self._too_often([message for message in group if message.id not in found])
+        return found
+
+    def _too_often(self, messages: Sequence[Claimed]) -> dict[int, str]:
+        """Each request is a mail of its own for somebody who wants them less often."""
+        found: dict[int, str] = {}
+        for message in messages:
+            verdict = preferences.too_often(
+                self.submission_of(message).account_id,
+                keys=[message.address_key],
+                submission_id=message.submission_id,
+                now=timezone.now(),
+            )
+            found |= dict.fromkeys([message.id] if verdict else [], preferences.TOO_OFTEN)
         return found
 
     def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result:

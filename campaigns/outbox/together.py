@@ -18,6 +18,7 @@ from campaigns.models import Domain, Submission, Transport
 from campaigns.outbox import stream
 from campaigns.outbox.requests import Accepted, Batch, EmailRequest, find_transport, make_messages, make_submission
 from campaigns.outbox.rows import NewMessage, insert_messages
+from campaigns.outbox.submission_rows import insert_submissions
 
 
 def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
@@ -47,7 +48,7 @@ def accept_together(batches: Sequence[Batch], *, now: datetime) -> list[list[Acc
         for request in batch.requests
     ]
     with transaction.atomic():
-        Submission.objects.bulk_create([submission for *_, submission in planned])
+        insert_submissions([submission for *_, submission in planned])
         messages: list[NewMessage] = []
         for batch, request, answers, submission in planned:
             rows, told = make_messages(submission, request, batch=batch)

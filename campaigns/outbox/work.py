@@ -10,7 +10,7 @@ from typing import Protocol
 from django.utils import timezone
 
 from campaigns.models import Door, Submission, SubmissionState, Transport
-from campaigns.outbox import control, due, rates
+from campaigns.outbox import control, counts, due, rates
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.intake import Intake, Intakes
 from campaigns.outbox.prepare import Preparer, Prepares
@@ -23,6 +23,11 @@ class Work(Protocol):
     """One kind of work; the slice claims, prepares, hands over and records for all of them alike."""
 
     transport: Transport
+
+    @property
+    def counted(self) -> int | None:
+        """The submission whose messages are counted as they end; None when none is."""
+        ...
 
     def open_intake(self, *, worker: str) -> Intakes: ...
     def open_preparer(self, *, takes_content: bool) -> Prepares:
@@ -63,6 +68,7 @@ class SubmissionWork:
 
     def __init__(self, submission: Submission) -> None:
         self._submission, self.transport = submission, submission.transport
+        self.counted: int | None = submission.pk if counts.is_counted(submission) else None
         self._judge_at = time.monotonic() + JUDGE_EVERY
 
     def open_intake(self, *, worker: str) -> Intakes:

@@ -22,6 +22,7 @@ from campaigns.models import (
     Transport,
 )
 from campaigns.planning.pace import Pace
+from campaigns.planning.tracking import Tracking
 
 Person = AbstractBaseUser | AnonymousUser | None
 
@@ -37,6 +38,7 @@ def create_campaign(
     purpose: str = Purpose.MARKETING,
     transport: Transport | None = None,
     pace: Pace | None = None,
+    tracking: Tracking | None = None,
     by: Person = None,
 ) -> Campaign:
     """A draft campaign; raises CampaignError when a part belongs to another account."""
@@ -51,6 +53,7 @@ def create_campaign(
             transport=transport,
             created_by_id=by.pk if by is not None else None,
             **asdict(pace or Pace()),
+            **asdict(tracking or Tracking()),
         )
         campaign.lists.set(lists)
         campaign.excluded_lists.set(excluded_lists)
@@ -86,10 +89,11 @@ def change_campaign(
     purpose: str,
     transport: Transport | None,
     pace: Pace | None = None,
+    tracking: Tracking | None = None,
 ) -> None:
     """Give a draft these parts, all from its own account; raises CampaignError once it is no longer a draft.
 
-    Without a pace it keeps the one it has.
+    Without a pace or a choice about tracking it keeps the one it has.
     """
     _refuse_foreign(campaign.account_id, content.template, sender, transport, *lists, *excluded_lists)
     with transaction.atomic():
@@ -101,6 +105,7 @@ def change_campaign(
             purpose=purpose,
             transport=transport,
             **(asdict(pace) if pace else {}),
+            **(asdict(tracking) if tracking else {}),
         )
         if not changed:
             raise CampaignError(

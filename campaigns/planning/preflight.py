@@ -12,6 +12,7 @@ from campaigns.models import Campaign, Door, Submission, Transport
 from campaigns.outbox.facts import submission_facts
 from campaigns.planning.audience import AudienceCount, count_audience
 from campaigns.planning.pace import check_window, note_pace
+from campaigns.planning.tracking import check_tracking
 from compliance import gate
 from compliance.facts import Finding, SendFacts
 
@@ -37,6 +38,8 @@ def check_campaign(campaign: Campaign) -> Preflight:
     notes = note_pace(campaign, transport=transport, people=audience.recipients, now=timezone.now())
     try:
         facts = _draft_facts(campaign, transport=transport)
+        if campaign.content is not None:
+            findings += check_tracking(campaign, compiled=compile_version(campaign.content))
     except CampaignError as error:
         findings.append(Finding(error.code, error.safe_text, error.action or "Open the template and correct it."))
         facts = None

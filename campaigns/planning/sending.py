@@ -15,16 +15,18 @@ from campaigns import jobs
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState, Door, Submission
 from campaigns.outbox import accept, control, finish
+from campaigns.outbox.tracker import campaign_tracking
 from campaigns.planning.compose import Person
 from campaigns.planning.pace import Pace, campaign_window
 from campaigns.planning.preflight import Preflight, campaign_transport, check_campaign
+from campaigns.planning.tracking import Tracking
 from compliance.facts import Finding
 
 log = logging.getLogger(__name__)
 
 PLAN_JOB = "campaigns.tasks.plan_submission"
 DISPATCH_JOB = "campaigns.tasks.dispatch_submission"
-_PACE = [field.name for field in fields(Pace)]
+_CHOSEN = [field.name for part in (Pace, Tracking) for field in fields(part)]
 _CHANGED = "Somebody has changed this campaign meanwhile."
 
 
@@ -169,7 +171,7 @@ def _start(campaign: Campaign, *, send_at: datetime) -> Submission:
         "transport": campaign.transport_id,
         "purpose": campaign.purpose,
         "send_at": campaign.send_at,
-        **{name: getattr(campaign, name) for name in _PACE},
+        **{name: getattr(campaign, name) for name in _CHOSEN},
     }
     _refuse_unready(check_campaign(campaign))
     transport = campaign_transport(campaign)
@@ -197,6 +199,7 @@ def _start(campaign: Campaign, *, send_at: datetime) -> Submission:
                 max_per_hour=campaign.max_per_hour,
                 window=campaign_window(campaign),
                 hold_uncertain=campaign.hold_uncertain,
+                tracking=campaign_tracking(campaign),
             )
         )
         jobs.ring(PLAN_JOB, submission.pk)

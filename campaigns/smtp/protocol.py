@@ -163,7 +163,8 @@ class LineProtocol(SMTP):
         self._faults += reply.startswith(("500", "501", "502", "503", "504"))
         limits = self._desk.limits
         is_tired = self._faults > limits.faults or self._since_mail > limits.idle_commands
-        if is_tired and not reply.startswith("421"):
+        # Whoever was told that a mail is stored must hear it, or hands it in again.
+        if is_tired and not reply.startswith(("421", replies.QUEUED)):
             reply = replies.TOO_MANY_FAULTS
         if reply.startswith("421"):
             self._close(reply)

@@ -9,6 +9,7 @@ BYE = "221 2.0.0 Bye"
 SENDER_OK = "250 2.1.0 Sender OK"
 RECIPIENT_OK = "250 2.1.5 Recipient OK"
 GO_ON = "354 End data with <CR><LF>.<CR><LF>"
+QUEUED = "250 2.6.0 Message queued as"
 LET_IN = "235 2.7.0 Authentication successful"
 VERIFY = "252 2.5.0 Send some mail, then we will see"
 HELP = "214 2.0.0 See the documentation of the SMTP API"
@@ -53,6 +54,7 @@ LOGIN_LATER = "454 4.7.0 Temporary authentication failure"
 _CODES = (
     ("mail.line-too-long", "500 5.5.2"),
     ("mail.too-large", "552 5.3.4"),
+    ("mail.finished-marketing", "554 5.7.1"),
     ("request.too-large", "552 5.3.4"),
     ("request.too-many-recipients", "452 4.5.3"),
     ("request.no-recipients", "554 5.5.1"),
@@ -85,4 +87,4 @@ def say(error: CampaignError) -> str:
 
 def queued(message_id: str) -> str:
     """The one reply after which the mail is ours (SU-07)."""
-    return f"250 2.6.0 Message queued as {message_id}"
+    return f"{QUEUED} {message_id}"

@@ -1,1 +1,1 @@
-"""What happens after a mail has left: unsubscribing, and what providers tell."""
+"""What happens after a mail has left: opens and clicks, unsubscribing, and what providers tell."""

@@ -15,6 +15,9 @@ from campaigns.audiences import consent, suppression
 from campaigns.models import Event, EventKind, SuppressionReason, SuppressionScope, Transport
 from campaigns.outbox import delivery_news
 from campaigns.outbox.delivery_news import KnownMessage
+from campaigns.tracking.hit_ledger import KINDS
+from campaigns.tracking.told import count_fresh, sort_hits
+from campaigns.webhooks import bell
 
 MOST_AT_ONCE = 500
 # The outcome of one INSERT is needed for each row: only news that are new may suppress somebody again.
@@ -56,6 +59,7 @@ def record_reports(reports: Sequence[Report], *, transport: Transport, now: date
         with transaction.atomic():
             some = reports[start : start + MOST_AT_ONCE]
             complete = _record(some, transport=transport, now=now) and complete
+    bell.note_news(transport.account_id)
     return complete
 
 
@@ -71,10 +75,27 @@ def _record(reports: Sequence[Report], *, transport: Transport, now: datetime) -
         # Who left by our own link is one event.
         and not (report.kind == EventKind.UNSUBSCRIBED and known[report.message_id].id in left)
     }
+    told = _without_nameless(told, known, now=now)
     fresh = [told[news_id] for news_id in _insert(told, known, now=now)]
+    count_fresh([report.news_id for report in fresh if report.kind in KINDS])
     _step(fresh, known, now=now)
     _suppress(fresh, known, account_id=transport.account_id, now=now)
     return complete
+
+
+def _without_nameless(
+    told: dict[UUID, Report], known: dict[UUID, KnownMessage], *, now: datetime
+) -> dict[UUID, Report]:
+    """Opens and clicks of readers who may not be known by them leave the list; what may be counted of them is."""
+    hits = {
+        news_id: (known[report.message_id].id, report.kind, min(report.at or now, now))
+        for news_id, report in told.items()
+        if report.kind in KINDS
+    }
+    if not hits:
+        return told
+    named = sort_hits(hits)
+    return {news_id: report for news_id, report in told.items() if news_id not in hits or news_id in named}
 
 
 def _may_bounce(report: Report, message: KnownMessage) -> bool:

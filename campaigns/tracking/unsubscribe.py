@@ -12,12 +12,14 @@ from campaigns import tokens
 from campaigns.audiences import consent
 from campaigns.errors import NotFound
 from campaigns.models import Account, ContactList, Event, EventKind, Message, Submission, Suppression, SuppressionScope
+from campaigns.webhooks import bell
 
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribePage:
     """What the person sees: names only, never an address. Without lists only all marketing can be stopped."""
 
+    account: Account
     account_name: str
     lists: tuple[str, ...]
     lists_stopped: bool
@@ -41,6 +43,7 @@ def read_claim(token: str) -> UnsubscribePage:
     marketing = any(scope != SuppressionScope.LIST for scope, _ in found)
     stopped = {list_id for _, list_id in found}
     return UnsubscribePage(
+        account=claim.account,
         account_name=claim.account.name,
         lists=tuple(entry.name for entry in claim.lists),
         lists_stopped=marketing or (bool(claim.lists) and all(entry.pk in stopped for entry in claim.lists)),
@@ -68,10 +71,10 @@ def _read(token: str) -> _Claim:
     account = Account.objects.filter(pk=claim.account_id).first() if claim else None
     if claim is None or account is None:
         raise NotFound("page")
-    return _Claim(account, claim.submission_id, claim.address_key, _lists_of(claim.submission_id, account=account))
+    return _Claim(account, claim.submission_id, claim.address_key, lists_of(claim.submission_id, account=account))
 
 
-def _lists_of(submission_id: int, *, account: Account) -> Sequence[ContactList]:
+def lists_of(submission_id: int, *, account: Account) -> Sequence[ContactList]:
     """The lists a submission was planned from; its campaign's when it froze none."""
     submission = Submission.objects.filter(pk=submission_id, account=account).first()
     if submission is None:
@@ -91,3 +94,4 @@ def _record_event(claim: _Claim, *, now: datetime) -> None:
     )
     if message and not message.events.filter(kind=EventKind.UNSUBSCRIBED).exists():
         Event.objects.create(message=message, kind=EventKind.UNSUBSCRIBED, at=now)
+        bell.note_news(claim.account.pk)

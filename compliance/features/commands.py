@@ -12,6 +12,8 @@ TAGS: dict[str, str] = {
     "dispatch": "operation.health",
     "export_evidence": "hipaa.evidence",
     "import_contacts": "people.profiles",
+    "import_reports": "delivery.domains",
+    "parse_bounces": "inbound.mail",
     "revoke_api_key": "account.people",
     "rotate_dkim_key": "delivery.domains",
     "rotate_keys": "hipaa.retention",

@@ -7,6 +7,7 @@ TAGS: dict[str, str] = {
     "auth.User": "account.people",
     "campaigns.Account": "account.people",
     "campaigns.ApiKey": "account.people",
+    "campaigns.BounceMailbox": "inbound.mail",
     "campaigns.Campaign": "campaign.broadcast",
     "campaigns.Contact": "people.profiles",
     "campaigns.ContactList": "people.profiles",
@@ -18,4 +19,5 @@ TAGS: dict[str, str] = {
     "campaigns.Sender": "delivery.domains",
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",
+    "campaigns.WebhookEndpoint": "flow.integrations",
 }

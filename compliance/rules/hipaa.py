@@ -22,3 +22,18 @@ def check_feature_eligible(facts: SendFacts) -> Finding | None:
         " may not.",
         "Use the HIPAA-eligible way of sending, or an account without such an agreement.",
     )
+
+
+@rule(
+    "hipaa.tracking-ineligible",
+    citation="Email API docs: HIPAA-eligible features, tracking is not among them; OCR bulletin on tracking technologies",
+)
+def check_no_tracking(facts: SendFacts) -> Finding | None:
+    """No pixel and no link that leads through us in mail that may carry PHI; a mail nobody looked at counts as one."""
+    if (facts.account_baa_status == "none" and facts.lane == "standard") or facts.tracks is False:
+        return None
+    return Finding(
+        "hipaa.tracking-ineligible",
+        "Open and click tracking is off for mail under a Business Associate Agreement, and this mail holds some.",
+        "Report this: such mail is never made with tracking.",
+    )

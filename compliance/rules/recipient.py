@@ -36,10 +36,22 @@ def check_list_unsubscribed(facts: SendFacts) -> Finding | None:
     return Finding("recipient.list-unsubscribed", "This person unsubscribed from the lists of this mail.", _NEVER)
 
 
+@rule("recipient.too-often", citation="standards evil input 39; GDPR art. 21")
+def check_frequency(facts: SendFacts) -> Finding | None:
+    """A person who wants mail less often does not get this one."""
+    if facts.recipient_block != "too-often":
+        return None
+    return Finding(
+        "recipient.too-often",
+        "This person chose to get marketing mail less often, and had some lately.",
+        "Nothing to do: the next campaign after their pause reaches them.",
+    )
+
+
 @rule("recipient.suppressed", citation="16 CFR 316.5; standards UN-12, FB-02")
 def check_suppressed(facts: SendFacts) -> Finding | None:
     """A suppressed address gets no mail; a reason this rule does not know counts as suppressed."""
-    if facts.recipient_block in ("", None, "unsubscribed", "list-unsubscribed"):
+    if facts.recipient_block in ("", None, "unsubscribed", "list-unsubscribed", "too-often"):
         return None
     return Finding(
         "recipient.suppressed",

@@ -13,7 +13,7 @@ settings.configure(
     DEBUG=False,
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
-    MIDDLEWARE=[],
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],  # Content-Length
     INSTALLED_APPS=[],
     DATABASES={"default": {**__import__("environ").Env.db_url_config(os.environ["DATABASE_URL"]), "CONN_MAX_AGE": 600}},
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",

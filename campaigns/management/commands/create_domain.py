@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from campaigns.accounts.tenancy import find_account
 from campaigns.domains.creation import create_domain
-from campaigns.domains.expected import expected_records
+from campaigns.domains.expected import all_records
 from campaigns.management.base import RoomCommand
 
 
@@ -24,7 +24,7 @@ class Command(RoomCommand):
 
     def handle(self, *, account: str, domain: str, as_json: bool, **_: Any) -> None:
         made = create_domain(find_account(account), name=domain)
-        records = expected_records(made)
+        records = all_records(made)
         if as_json:
             self.stdout.write(json.dumps({"domain": made.name, "records": [asdict(record) for record in records]}))
             return

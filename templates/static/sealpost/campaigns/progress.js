@@ -1,9 +1,10 @@
-// Keeps the progress card of a running campaign fresh. Without JavaScript the page tells to load it again.
-const EVERY = 1500;
+// Keeps the figures of a campaign fresh: while it leaves, and while its readers open and click. Without JavaScript the
+// page tells to load it again.
 const SPAN = 15;
 const HIDDEN = 10000;
 
 const slot = document.querySelector("[data-progress]");
+const EVERY = Number(slot?.dataset.every);
 const voice = document.querySelector("[data-progress-voice]");
 const looks = [];
 
@@ -12,6 +13,20 @@ function remember() {
   looks.push({ settled: card.dataset.settled, at: Number(card.dataset.at) });
   while (looks.length > 1 && looks.at(-1).at - looks[0].at > SPAN) {
     looks.shift();
+  }
+}
+
+// Only what changed is replaced, and whoever stands on a link of it with the keyboard stays there.
+function show(card) {
+  const old = slot.firstElementChild;
+  if (old.innerHTML === card.innerHTML) {
+    Object.assign(old.dataset, card.dataset);
+    return;
+  }
+  const stood = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  slot.replaceChildren(card);
+  if (stood) {
+    card.querySelector(`a[href="${CSS.escape(stood)}"]`)?.focus();
   }
 }
 
@@ -29,7 +44,7 @@ async function look() {
     location.reload();
     return false;
   }
-  slot.replaceChildren(card);
+  show(card);
   if (voice && voice.textContent !== card.dataset.spoken) {
     voice.textContent = card.dataset.spoken;
   }
@@ -51,7 +66,7 @@ async function keepLooking(failures) {
   setTimeout(keepLooking, wait, missed);
 }
 
-if (slot?.dataset.live === "true") {
+if (EVERY > 0) {
   remember();
   document.querySelector("[data-progress-reload]")?.setAttribute("hidden", "");
   setTimeout(keepLooking, EVERY, 0);

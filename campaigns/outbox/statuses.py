@@ -17,10 +17,14 @@ class Status:
     group: int
     description: str
 
+    @property
+    def group_name(self) -> str:
+        return _GROUPS[self.group]
+
     def as_json(self) -> dict[str, Any]:
         return {
             "groupId": self.group,
-            "groupName": _GROUPS[self.group],
+            "groupName": self.group_name,
             "id": self.id,
             "name": self.name,
             "description": self.description,
@@ -37,10 +41,14 @@ class Fault:
     permanent: bool
     description: str
 
+    @property
+    def group_name(self) -> str:
+        return _FAULT_GROUPS[self.group]
+
     def as_json(self) -> dict[str, Any]:
         return {
             "groupId": self.group,
-            "groupName": _FAULT_GROUPS[self.group],
+            "groupName": self.group_name,
             "id": self.id,
             "name": self.name,
             "description": self.description,
@@ -132,6 +140,18 @@ _BOUNCES: tuple[tuple[str, Fault], ...] = (
 )
 
 
+def list_statuses() -> tuple[Status, ...]:
+    """Every status a mail can be told to have, by its number."""
+    told = {ENROUTE, ACCEPTED, DESTINATION, DELIVERED, OPERATOR, NOT_DELIVERED, EXPIRED, CANCELLED, WAITING, PLATFORM}
+    return tuple(sorted(told | {status for _, status, _ in _FAULTS}, key=lambda status: status.id))
+
+
+def list_faults() -> tuple[Fault, ...]:
+    """Every error a mail can be told to have, by its number."""
+    told = {NO_ERROR, SYSTEM, SOFT, HARD, *(fault for _, _, fault in _FAULTS), *(fault for _, fault in _BOUNCES)}
+    return tuple(sorted(told, key=lambda fault: fault.id))
+
+
 def judge(state: str, code: str) -> tuple[Status, Fault]:
     """The status and error of a message in this state, which ended (or was last put off) by this code."""
     match state:
@@ -152,6 +172,11 @@ def judge(state: str, code: str) -> tuple[Status, Fault]:
             return WAITING, SOFT
         case _:
             return ACCEPTED, _bounce(code) if code.startswith("smtp.") else NO_ERROR
+
+
+def judge_on_the_way(code: str) -> tuple[Status, Fault]:
+    """The status and error of a message that was handed over, or put off by this code, and whose outcome is not known."""
+    return WAITING, _bounce(code) if code.startswith("smtp.") else NO_ERROR
 
 
 def _refusal(code: str) -> tuple[Status, Fault]:

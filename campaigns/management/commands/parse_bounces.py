@@ -1,0 +1,35 @@
+"""Read mails as bounces, complaints and automatic answers, and print what they say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from campaigns.inbound.reports import Report, describe_report, read_report
+
+
+class Command(BaseCommand):
+    help = "Read every mail in a folder as a bounce, a complaint or an automatic answer. Nothing is recorded."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("folder", type=Path, help="A folder of mails, one in each file, or one such file.")
+        parser.add_argument("--jsonl", action="store_true", help="Print one JSON object a line for programs.")
+
+    def handle(self, *, folder: Path, jsonl: bool, **_: Any) -> None:
+        if not folder.exists():
+            raise CommandError("There is no such folder.")
+        for path in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
+            if path.is_file():
+                report = read_report(path.read_bytes())
+                self.stdout.write(
+                    json.dumps({"file": path.name, **describe_report(report)}) if jsonl else _say(path, report)
+                )
+
+
+def _say(path: Path, report: Report) -> str:
+    rows = describe_report(report)["recipients"]
+    told = "; ".join(f"{row['class']} {row['reason']} {row['status']} {row['address']}".strip() for row in rows)
+    return f"{path.name}: {report.kind}{': ' if told else ''}{told}"

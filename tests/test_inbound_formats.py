@@ -1,0 +1,63 @@
+"""Notices of mail systems that follow no standard, each as its system writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from campaigns.inbound.reports import Kind, read_report
+from campaigns.replies.meaning import Class
+
+# One notice a file; its first line says the class and the recipients.
+NOTICES = sorted((Path(__file__).resolve().parent / "data" / "notices").glob("*.eml"))
+
+
+def make(sender: str, subject: str, text: str, *, headers: str = "", returns: str = "<>") -> bytes:
+    head = f"Return-Path: {returns}\nFrom: {sender}\nTo: news@example.org\nSubject: {subject}\n{headers}\n"
+    return (head + text).encode()
+
+
+@pytest.mark.parametrize("file", NOTICES, ids=lambda file: file.stem)
+def test_notices_of_many_systems_name_their_recipients_and_reasons(file: Path) -> None:
+    """DS-08."""
+    raw = file.read_bytes()
+    expected, *recipients = raw.partition(b"\n")[0].decode().removeprefix("X-Expected: ").split()
+    report = read_report(raw)
+    assert (report.kind, [failure.address for failure in report.failures]) == (Kind.BOUNCE, recipients)
+    assert {failure.verdict.bounce_class for failure in report.failures} == {Class(expected)}
+
+
+def test_each_recipient_of_a_notice_has_a_reason_of_its_own() -> None:
+    text = (
+        "Hi. This is the qmail-send program at example.net.\nI'm afraid I wasn't able to deliver your message to the"
+        " following addresses.\nThis is a permanent error; I've given up. Sorry it didn't work out.\n\n"
+        "<ann@example.com>:\nuser is over quota\n\n<bob@example.com>:\n192.0.2.9 does not like recipient.\n"
+        "Remote host said: 550 no such user (#5.1.1)\nGiving up on 192.0.2.9.\n\n"
+        "--- Below this line is a copy of the message.\n\nReceived: x\nTo: eve@example.com\n"
+    )
+    report = read_report(make("MAILER-DAEMON@example.net", "failure notice", text))
+    assert [(failure.address, str(failure.verdict.reason)) for failure in report.failures] == [
+        ("ann@example.com", "mailbox-full"),
+        ("bob@example.com", "no-mailbox"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "subject", "text", "kind"),
+    [
+        ("Auto-Submitted: auto-replied\n", "Re: Hello", "I am away. My mailbox may be full.", Kind.AUTOREPLY),
+        ("", "Automatic reply: Hello", "Write to bob@example.com, my address does not exist any more", Kind.AUTOREPLY),
+        ("", "Out of office: back on Monday", "bye", Kind.AUTOREPLY),
+        ("", "Abwesenheitsnotiz", "bis Montag", Kind.AUTOREPLY),
+        ("X-Autoreply: yes\n", "Hello", "bye", Kind.AUTOREPLY),
+        ("Precedence: auto_reply\n", "Hello", "bye", Kind.AUTOREPLY),
+        ("Auto-Submitted: no\n", "Re: Hello", "My parcel could not be delivered!", Kind.OTHER),
+        ("", "Re: Your order", "Could not be delivered to a@b.example?", Kind.OTHER),
+    ],
+)
+def test_answers_of_people_and_their_programs_are_no_bounces(headers: str, subject: str, text: str, kind: Kind) -> None:
+    """DS-07, RFC 3834."""
+    raw = make("Ann <ann@example.com>", subject, text, headers=headers, returns="<ann@example.com>")
+    report = read_report(raw)
+    assert (report.kind, report.failures) == (kind, ())
