@@ -17,7 +17,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPResponse
@@ -58,12 +58,15 @@ PRIVATE: tuple[_Network, ...] = tuple(map(ipaddress.ip_network, _PRIVATE))
 NEVER: tuple[_Network, ...] = tuple(map(ipaddress.ip_network, _NEVER))
 
 
-def is_allowed(address: str) -> bool:
-    """Whether we may connect to this IP address (IANA special-purpose registries, RFC 6890)."""
+def is_allowed(address: str, *, is_ours: bool = False) -> bool:
+    """Whether we may connect to this IP address (IANA special-purpose registries, RFC 6890).
+
+    `is_ours`: it comes from the installation's own settings, so it may lie in a private network.
+    """
     # A link-local address may carry a zone, which no network knows.
     ip = ipaddress.ip_address(address.partition("%")[0])
     if any(ip in network for network in PRIVATE):
-        return bool(settings.NET_ALLOW_PRIVATE)
+        return is_ours or bool(settings.NET_ALLOW_PRIVATE)
     return not any(ip in network for network in NEVER)
 
 
@@ -110,14 +113,14 @@ def read_retry_after(text: str) -> float | None:
     return min(float(given), 3600.0) if given.isascii() and given.isdigit() and len(given) < 10 else None
 
 
-def _judge_addresses(host: str, port: int) -> list[str]:
+def _judge_addresses(host: str, port: int, *, may_reach: Callable[[str], bool] | None = None) -> list[str]:
     """Where a name leads that we may connect to; raises OSError for no name, _AddressRefused for none of its places."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:  # a label that is no label
         raise socket.gaierror from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    allowed = [address for address in addresses if is_allowed(address)]
+    allowed = [address for address in addresses if (may_reach or is_allowed)(address)]
     if not allowed:
         raise _AddressRefused
     return allowed
@@ -187,6 +190,10 @@ class _Guarded(HTTPConnection):
 
     response_class = _TimedResponse
 
+    @staticmethod
+    def may_reach(address: str) -> bool:
+        return is_allowed(address)
+
     def send(self, data: Any) -> None:
         if _over_at.get() == math.inf or not isinstance(data, bytes):
             super().send(data)
@@ -217,7 +224,7 @@ class _Guarded(HTTPConnection):
 
     def _judged_addresses(self) -> list[str]:
         try:
-            return _judge_addresses(self._dns_host, self.port)
+            return _judge_addresses(self._dns_host, self.port, may_reach=self.may_reach)
         except OSError as error:
             raise NameResolutionError(self.host, self, socket.gaierror()) from error
         except _AddressRefused as error:
@@ -241,6 +248,28 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _GuardedTls
 
 
+class _OurPlain(_Guarded):
+    """Plain HTTP to a service beside us: what is asked there must not travel in the clear."""
+
+    @staticmethod
+    def may_reach(address: str) -> bool:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+class _OurTls(_GuardedTls):
+    @staticmethod
+    def may_reach(address: str) -> bool:
+        return is_allowed(address, is_ours=True)
+
+
+class _OurPool(HTTPConnectionPool):
+    ConnectionCls = _OurPlain
+
+
+class _OurTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _OurTls
+
+
 class _Capped:
     """The raw answer, which ends in AnswerTooLarge when it does not end by itself."""
 
@@ -260,10 +289,11 @@ class _Capped:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, *, max_bytes: int, connections: int) -> None:
+    def __init__(self, *, max_bytes: int, connections: int, is_ours: bool) -> None:
         self._max_bytes = max_bytes
         super().__init__(pool_connections=4, pool_maxsize=connections)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        pools = {"http": _OurPool, "https": _OurTlsPool} if is_ours else {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = pools
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().send(*args, **kwargs)
@@ -275,6 +305,8 @@ class Session(requests.Session):
     """A kept connection to others; one thread uses it at a time. `ca_file` replaces the public authorities.
 
     `seconds` is for a whole request with its answer, from the connection to the last byte we want.
+    `is_ours` is for addresses in the installation's own settings, never for one a customer typed: they may lie in a
+    private network, and on this machine be plain HTTP.
     """
 
     def __init__(
@@ -284,6 +316,7 @@ class Session(requests.Session):
         max_bytes: int = ANSWER_BYTES,
         ca_file: str | None = None,
         seconds: float = math.inf,
+        is_ours: bool = False,
     ) -> None:
         super().__init__()
         self.seconds = seconds
@@ -293,9 +326,9 @@ class Session(requests.Session):
         self.headers["User-Agent"] = "Sealpost"
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.adapters.clear()
-        adapter = _Adapter(max_bytes=max_bytes, connections=1)
+        adapter = _Adapter(max_bytes=max_bytes, connections=1, is_ours=is_ours)
         self.mount("https://", adapter)
-        if settings.NET_ALLOW_PRIVATE:
+        if settings.NET_ALLOW_PRIVATE or is_ours:
             self.mount("http://", adapter)
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:

@@ -45,6 +45,26 @@ def _secret_key() -> str:
 SECRET_KEY = _secret_key()
 KEY_RING_FILE = env.path("KEY_RING_FILE", VAR_DIR / "keyring.json") if LOCAL else Path(env.text("KEY_RING_FILE"))
 KEY_RING = keyring.load(KEY_RING_FILE, create=LOCAL)
+# Who holds the root keys that wrap the data keys: the key ring itself, AWS KMS, or the transit engine of a Vault.
+KEY_PROVIDER = env.choice("KEY_PROVIDER", "local", allowed=("local", "aws", "vault"))
+KEY_SERVICE = {
+    "url": env.text("KEY_SERVICE_URL", ""),
+    "key": env.text("KEY_SERVICE_KEY", ""),
+    "ca_file": env.text("KEY_SERVICE_CA_FILE", ""),
+    "mount": env.text("VAULT_MOUNT", "transit"),
+    "namespace": env.text("VAULT_NAMESPACE", ""),
+    "token": env.text("VAULT_TOKEN", ""),
+    "region": env.text("AWS_REGION", ""),
+    "access_key_id": env.text("AWS_ACCESS_KEY_ID", ""),
+    "secret_access_key": env.text("AWS_SECRET_ACCESS_KEY", ""),
+    "session_token": env.text("AWS_SESSION_TOKEN", ""),
+}
+
+# --- Evidence -----------------------------------------------------------------------------------
+# 45 CFR 164.316(b)(2)(i): six years, whichever is later of creation and last effect; longer is yours to choose.
+EVIDENCE_YEARS = env.integer("EVIDENCE_YEARS", 6, low=6, high=100)
+# A copy of every checkpoint of the audit trail: best on a medium that only takes what is appended.
+AUDIT_CHECKPOINT_FILE = env.path("AUDIT_CHECKPOINT_FILE", VAR_DIR / "audit-checkpoints.jsonl")
 
 # --- Application --------------------------------------------------------------------------------
 INSTALLED_APPS = [

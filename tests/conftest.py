@@ -10,11 +10,14 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.conf import settings
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
 from campaigns.tracking.hosts import forget_hosts
 from campaigns.tracking.targets import forget_targets
+from compliance.models.guards import guards_lifted
+from compliance.vault.keys import forget_open_keys
 from tests.browser import browser, open_eyes  # noqa: F401 - fixtures for every test
 
 # A property may take long on a busy machine; the time limit of each test is pytest's.
@@ -41,6 +44,21 @@ def only_loopback() -> Iterator[None]:
     patch.undo()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def tables_of_evidence_can_be_emptied() -> Iterator[None]:
+    """Tests with transactions of their own empty all tables afterwards, which the database refuses for evidence."""
+    empty = BaseDatabaseOperations.execute_sql_flush
+
+    def lift_and_empty(self: BaseDatabaseOperations, sql_list: list[str]) -> None:
+        with guards_lifted(self.connection):
+            empty(self, sql_list)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(BaseDatabaseOperations, "execute_sql_flush", lift_and_empty)
+    yield
+    patch.undo()
+
+
 @pytest.fixture(autouse=True)
 def fresh_cache() -> Iterator[None]:
     """An empty cache for each test; a new prefix does on a shared Redis what clear() must not."""
@@ -50,6 +68,12 @@ def fresh_cache() -> Iterator[None]:
         forget_targets()
         forget_hosts()
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_open_keys() -> None:
+    """Keys a test before left open belong to rows that are gone."""
+    forget_open_keys()
 
 
 @pytest.fixture

@@ -64,3 +64,48 @@ def test_the_command_makes_a_ring_and_never_touches_an_existing_one(tmp_path: Pa
     assert again.returncode == 1
     assert b"stays as it is" in again.stderr
     assert path.read_bytes() == content
+
+
+def test_a_new_sealing_key_becomes_active_and_the_old_ones_stay(tmp_path: Path) -> None:
+    ring = keyring.load(tmp_path / "ring.json", create=True)
+    first, second = ring.add_sealing_key(), ring.add_sealing_key()
+    fresh = ring.fresh()
+    assert fresh.active == second
+    assert set(fresh.sealing) == {ring.active, first, second}
+    assert (fresh.index, fresh.token) == (ring.index, ring.token)
+    assert stat.S_IMODE((tmp_path / "ring.json").stat().st_mode) == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ring.json"]
+
+
+def test_a_removed_sealing_key_is_gone_from_the_file_and_the_active_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "ring.json"
+    ring = keyring.load(path, create=True)
+    kid = ring.add_sealing_key()
+    ring.remove_sealing_key(ring.active)
+    assert set(ring.fresh().sealing) == {kid}
+    with pytest.raises(ValueError, match="active"):
+        ring.remove_sealing_key(kid)
+    assert set(ring.fresh().sealing) == {kid}
+
+
+def test_the_bytes_of_a_changed_ring_are_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "ring.json"
+    ring = keyring.load(path, create=True)
+    with path.open("rb") as old:
+        ring.add_sealing_key()
+        assert set(old.read()) == {0}
+
+
+def test_keys_added_at_once_are_all_kept(tmp_path: Path) -> None:
+    ring = keyring.load(tmp_path / "ring.json", create=True)
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda _: ring.add_sealing_key(), range(16)))
+    assert set(ring.fresh().sealing) == {ring.active, *added}
+    assert len(set(added)) == 16
+
+
+def test_a_ring_whose_file_vanished_goes_on_with_the_keys_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "ring.json"
+    ring = keyring.load(path, create=True)
+    path.unlink()
+    assert ring.fresh() == ring

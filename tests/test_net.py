@@ -300,3 +300,20 @@ def test_the_request_arrives_as_it_was_given(server: LoopbackServer) -> None:
     (asked,) = server.asked
     assert isinstance(asked, Asked)
     assert (asked.method, asked.path, asked.body, asked.headers["X-One"]) == ("POST", "/a?b=c", b"\x00\xff", "two")
+
+
+def test_an_address_of_our_own_settings_may_lie_in_a_private_network_and_never_at_a_metadata_service() -> None:
+    assert net.is_allowed("10.0.0.1", is_ours=True)
+    assert not net.is_allowed("169.254.169.254", is_ours=True)
+    assert not net.is_allowed("224.0.0.1", is_ours=True)
+
+
+def test_a_service_of_ours_beside_us_is_asked_over_plain_http() -> None:
+    with LoopbackServer() as ours:
+        assert net.ask(net.Session(is_ours=True), "GET", ours.url).status == 200
+
+
+def test_a_service_of_ours_elsewhere_is_never_asked_over_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("10.0.0.1", 80))])
+    with pytest.raises(net.NetError, match="address-refused"):
+        net.ask(net.Session(is_ours=True), "GET", "http://vault.internal/")

@@ -10,8 +10,10 @@ from typing import Any
 
 import dkim
 import pytest
+import time_machine
 from django.db import OperationalError, connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from campaigns.domains import keys
 from campaigns.models import (
@@ -31,7 +33,10 @@ from campaigns.outbox.transports import seal_config
 from campaigns.planning import fanout, sending, testsend
 from compliance import vault
 from compliance.models import Decision
+from compliance.vault.keys import forget_open_keys
 from tests.factories import make_account, make_campaign, make_contact, make_list, make_sender, make_version
+from tests.http_server import Reply
+from tests.key_services import KmsStub
 from tests.smtp_server import ScriptedServer
 
 pytestmark = pytest.mark.django_db
@@ -256,3 +261,39 @@ def test_counting_the_mails_of_a_large_campaign_takes_little_of_the_time_to_send
     with connection.execute_wrapper(count_slowly):
         assert dispatch_slice(submission.pk).claimed == 60
     assert len(asked) == 1
+
+
+def test_mail_waits_while_the_key_service_does_not_answer_and_leaves_when_it_does(
+    account: Account, settings: Settings
+) -> None:
+    with KmsStub() as kms:
+        settings.KEY_PROVIDER, settings.KEY_SERVICE = "aws", kms.settings()
+        submission = testsend.send_test(
+            account, content=make_version(account), sender=make_sender(account), to="ada@example.org"
+        )
+        forget_open_keys()
+        kms.answer = lambda _: Reply(503)
+        dispatch_slice(submission.pk)
+        submission.refresh_from_db()
+        assert Message.objects.get().state == MessageState.QUEUED
+        assert submission.state == SubmissionState.OPEN
+        assert submission.waits_because == "The service that holds the keys does not answer."
+        kms.answer = kms.serve
+        with time_machine.travel(timezone.now() + timedelta(hours=1), tick=True):
+            dispatch_slice(submission.pk)
+    assert Message.objects.get().state == MessageState.SENT
+
+
+def test_a_relay_whose_password_cannot_be_opened_now_is_tried_later(
+    account: Account, readers: ContactList, settings: Settings
+) -> None:
+    make_contact(account, "ada@example.org", lists=[readers])
+    submission = plan(account, readers)
+    with KmsStub() as kms:
+        settings.KEY_PROVIDER, settings.KEY_SERVICE = "aws", kms.settings()
+        use_relay(account.transports.get(), host="127.0.0.1", port=9)
+        forget_open_keys()
+        kms.answer = lambda _: Reply(503)
+        dispatch_slice(submission.pk)
+    submission.refresh_from_db()
+    assert (submission.state, Message.objects.get().state) == (SubmissionState.OPEN, MessageState.QUEUED)

@@ -16,7 +16,8 @@ from django.core.management import call_command
 from django_q.conf import Conf
 from django_q.models import Schedule, Task
 
-from campaigns import jobs, tasks
+from campaigns import jobs
+from campaigns.management import schedules
 from tests.processes import is_alive, processes_below, start_command, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
@@ -138,4 +139,4 @@ def test_schedules_follow_the_table_in_code() -> None:
     Schedule.objects.create(func="campaigns.tasks.gone", name="gone", schedule_type=Schedule.MINUTES, minutes=5)
     call_command("sync_schedules")
     call_command("sync_schedules")
-    assert sorted(Schedule.objects.values_list("name", flat=True)) == sorted(e.name for e in tasks.SCHEDULES)
+    assert sorted(Schedule.objects.values_list("name", flat=True)) == sorted(e.name for e in schedules.SCHEDULES)

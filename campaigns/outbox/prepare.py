@@ -14,11 +14,11 @@ from campaigns.audiences import preferences, suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
 from campaigns.models import MessageState, Purpose, Submission
-from campaigns.outbox import facts
+from campaigns.outbox import facts, transports
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.pens import open_pen
 from campaigns.outbox.record import Result
-from compliance import gate
+from compliance import gate, vault
 from compliance.facts import SendFacts
 
 log = logging.getLogger(__name__)
@@ -47,9 +47,12 @@ class Preparer:
     """Prepares the messages of one submission."""
 
     def __init__(self, submission: Submission, *, takes_content: bool) -> None:
-        """Raises CampaignError when no mail of the submission can be made at all."""
+        """Raises CampaignError when no mail of the submission can be made at all, TransportError when not now."""
         self._submission = submission
-        self._pen = open_pen(submission, takes_content=takes_content)
+        try:
+            self._pen = open_pen(submission, takes_content=takes_content)
+        except vault.KeysUnavailable:
+            raise transports.keys_unavailable() from None
         known = facts.submission_facts(
             submission,
             has_unsubscribe_link=self._pen.has_unsubscribe_link,
@@ -123,6 +126,9 @@ class Preparer:
     def _write(self, message: Claimed) -> tuple[OutgoingEmail, int]:
         try:
             return self._pen.write(message)
+        except vault.KeysUnavailable:
+            # Everybody's mail is meant, not this one: it must not be taken for one that cannot be made.
+            raise transports.keys_unavailable() from None
         except (CampaignError, DatabaseError):
             raise
         except Exception as error:

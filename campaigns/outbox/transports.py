@@ -30,7 +30,10 @@ _SWEEP = "campaigns.tasks.sweep"
 
 
 def open_transport(stored: Transport) -> WayOut:
-    """The working transport; raises TransportError `transport.misconfigured` when its settings cannot be used."""
+    """The working transport; raises TransportError `transport.misconfigured` when its settings cannot be used.
+
+    `transport.keys-unavailable` passes by itself: the service that holds the root key does not answer.
+    """
 
     def keep(emails: Sequence[OutgoingEmail]) -> None:
         keep_in_sandbox(stored.account_id, emails=emails)
@@ -38,9 +41,17 @@ def open_transport(stored: Transport) -> WayOut:
     try:
         config = {**read_config(stored), "report_url": callback_url(stored)}
         return registry.build_transport(stored.kind, config, keep=keep)
+    except vault.KeysUnavailable:
+        raise keys_unavailable() from None
     except (KeyError, ValueError, TypeError, vault.SealBroken):
         text = "The settings of this way to send cannot be used."
         raise TransportError("transport.misconfigured", text, permanent=True) from None
+
+
+def keys_unavailable() -> TransportError:
+    """Nothing sealed opens now, and nothing is wrong with it: mail waits, as for a way out that does not answer."""
+    text = "The service that holds the keys does not answer."
+    return TransportError("transport.keys-unavailable", text)
 
 
 def read_config(stored: Transport) -> dict[str, Any]:

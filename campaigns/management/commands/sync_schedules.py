@@ -5,11 +5,11 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from campaigns import jobs
-from campaigns.tasks import SCHEDULES
+from campaigns.management.schedules import SCHEDULES
 
 
 class Command(BaseCommand):
-    help = "Write the schedules of campaigns.tasks into the database and remove all others."
+    help = "Write the schedules of the code into the database and remove all others."
 
     def handle(self, **options: Any) -> None:
         kept, removed = jobs.sync_schedules(SCHEDULES)

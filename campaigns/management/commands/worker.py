@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from campaigns import jobs
+from campaigns.management.schedules import SCHEDULES
 from campaigns.outbox import recovery
-from campaigns.tasks import SCHEDULES
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""Tables of proof. They may point at campaigns' tables by name; nothing there points back."""
+"""Decisions of the gate, kept as proof."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Evidence of an approved send, in a file that others can verify without us."""

@@ -1,0 +1,23 @@
+"""Background jobs, by their dotted path."""
+
+from __future__ import annotations
+
+TAGS: dict[str, str] = {
+    "campaigns.tasks.break_down": "delivery.reports",
+    "campaigns.tasks.check_addresses": "people.profiles",
+    "campaigns.tasks.dispatch_stream": "api.email",
+    "campaigns.tasks.dispatch_submission": "operation.health",
+    "campaigns.tasks.forget_expired": "operation.health",
+    "campaigns.tasks.look_at_domain": "delivery.domains",
+    "campaigns.tasks.look_at_domains": "delivery.domains",
+    "campaigns.tasks.look_into_mailbox": "inbound.mail",
+    "campaigns.tasks.look_into_mailboxes": "inbound.mail",
+    "campaigns.tasks.plan_submission": "campaign.broadcast",
+    "campaigns.tasks.run_import": "people.profiles",
+    "campaigns.tasks.sweep": "operation.health",
+    "campaigns.tasks.tell_webhooks": "flow.integrations",
+    "compliance.tasks.expire_approvals": "hipaa.approval",
+    "compliance.tasks.shred_expired": "hipaa.retention",
+    "compliance.tasks.suspend_lapsed": "hipaa.agreements",
+    "compliance.tasks.write_checkpoints": "hipaa.evidence",
+}

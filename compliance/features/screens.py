@@ -1,0 +1,23 @@
+"""Screens of the admin: its models, and its addresses that belong to no model."""
+
+from __future__ import annotations
+
+# By model, as `app.Model`; an address of the admin that begins with the model's name belongs to it.
+TAGS: dict[str, str] = {
+    "auth.User": "account.people",
+    "campaigns.Account": "account.people",
+    "campaigns.ApiKey": "account.people",
+    "campaigns.BounceMailbox": "inbound.mail",
+    "campaigns.Campaign": "campaign.broadcast",
+    "campaigns.Contact": "people.profiles",
+    "campaigns.ContactList": "people.profiles",
+    "campaigns.Domain": "delivery.domains",
+    "campaigns.EmailTemplate": "content.templates",
+    "campaigns.ImportJob": "people.profiles",
+    # It keeps whole mails and shows them: both are on the list.
+    "campaigns.SandboxMail": "content.browser-view",
+    "campaigns.Sender": "delivery.domains",
+    "campaigns.Suppression": "delivery.suppression",
+    "campaigns.Transport": "delivery.transports",
+    "campaigns.WebhookEndpoint": "flow.integrations",
+}

@@ -1,0 +1,23 @@
+"""Tables of proof. They may point at campaigns' tables by name; nothing there points back."""
+
+from compliance.models.agreements import Acknowledgement, Baa, Terms
+from compliance.models.approvals import (
+    Approval,
+    ApprovalPolicy,
+    Attestation,
+    Contribution,
+    MessageProof,
+    Stop,
+    Vote,
+)
+from compliance.models.audit import AuditChain, AuditCheckpoint, AuditEvent
+from compliance.models.decisions import Decision
+from compliance.models.detectors import DetectorException
+from compliance.models.disclosures import Disclosure
+from compliance.models.shredding import ShredCertificate
+from compliance.vault.tables import DataKey
+
+__all__ = [
+    "Acknowledgement", "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Baa",
+    "Contribution", "DataKey", "Decision", "DetectorException", "Disclosure", "MessageProof", "ShredCertificate", "Stop", "Terms", "Vote",
+]  # fmt: skip
