@@ -23,12 +23,14 @@ MARKS = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
 ]
-LOOKS = [
+ALL_LOOKS = [
     pytest.param(1280, "light", id="desk-light"),
     pytest.param(1280, "dark", id="desk-dark"),
     pytest.param(390, "light", id="phone-light"),
     pytest.param(390, "dark", id="phone-dark"),
 ]
+# Whole journeys take seconds: in CI each width and each scheme is enough for them. With pictures, all are taken.
+LOOKS = ALL_LOOKS if SHOTS or not os.environ.get("CI") else [ALL_LOOKS[0], ALL_LOOKS[3]]
 NAMELESS = """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea, button, a[href], iframe")]
     .filter((e) => !(e.labels?.length || e.textContent.trim() || e.ariaLabel || e.title || e.value
                      || e.querySelector("[aria-label]")))
