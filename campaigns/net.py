@@ -424,11 +424,11 @@ def check_base_url(text: str) -> str:
 
 # Names that lead nowhere but into somebody's own network (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal).
 _PRIVATE_ENDS = frozenset(["arpa", "internal", "invalid", "lan", "local", "localdomain", "localhost", "test"])
-_PORTS = {"https": 443, "http": 80}
+USUAL_PORTS = {"https": 443, "http": 80}
 
 
-def check_public_url(text: str) -> str:
-    """An address in a request where its sender wants to be called; raises CampaignError `net.address-refused`.
+def check_public_url(text: str, *, longest: int = 2048) -> str:
+    """An address a customer wants to be called at, without blanks around; raises CampaignError `net.address-unusable`.
 
     https on its usual port, of a public host, with a path and a query; http, other ports and any host where private
     addresses are allowed. Nothing is looked up: where a name leads is judged each time we connect (evil input 26).
@@ -439,13 +439,15 @@ def check_public_url(text: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), 0
-    plain = url.isascii() and url.isprintable() and not any(mark in url for mark in ' \\#"<>')
+    plain = url.isascii() and url.isprintable() and not any(mark in url for mark in ' \\#"<>') and len(url) <= longest
     schemes = {"https", "http"} if settings.NET_ALLOW_PRIVATE else {"https"}
-    usual = port is None or port == _PORTS.get(parts.scheme) or (settings.NET_ALLOW_PRIVATE and port > 0)
+    usual = port is None or port == USUAL_PORTS.get(parts.scheme) or (settings.NET_ALLOW_PRIVATE and port > 0)
     if plain and usual and parts.scheme in schemes and "@" not in parts.netloc and _is_public(parts.hostname or ""):
         return url
     raise CampaignError(
-        "net.address-refused", "must be an https address of a public host", action="Name a server others can reach."
+        "net.address-unusable",
+        "An https address of a public host is needed.",
+        action="Write it as your program shows it, such as https://hooks.example.com/email.",
     )
 
 

@@ -91,8 +91,8 @@ def test_a_webhook_is_added_and_its_secret_shown_once(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"url": "http://169.254.169.254/"}, "This is not an address we can call."),
-        ({"url": "https://hooks.example.com:25/"}, "This is not an address we can call."),
+        ({"url": "http://169.254.169.254/"}, "An https address of a public host is needed."),
+        ({"url": "https://hooks.example.com:25/"}, "An https address of a public host is needed."),
         ({"kinds": []}, "This field is required."),
         ({"security": "basic"}, "Enter the user name and the password."),
         ({"max_bucket": "2001"}, "less than or equal to 2000"),

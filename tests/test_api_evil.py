@@ -127,7 +127,7 @@ def test_nobody_has_us_call_our_own_network(program: Program, url: str) -> None:
     response = program.post("/email/4/messages", body)
     assert violations(response) == dict.fromkeys(
         ["messages[0].webhooks.delivery.url", "options.tracking.trackingUrl"],
-        "must be an https address of a public host",
+        "An https address of a public host is needed.",
     )
     assert url.encode() not in response.content
     assert not Submission.objects.exists()

@@ -204,6 +204,8 @@ def test_without_room_for_it_a_mail_is_put_off(program: Program, sender: str) ->
     ("lines", "code"),
     [
         (["X-IB-notify-url: gopher://x"], "554 5.5.4"),
+        (["X-IB-notify-url: https://169.254.169.254/latest"], "554 5.5.4"),  # evil input 26
+        (["X-IB-tracking-url: https://127.1/"], "554 5.5.4"),
         (["Subject: twice"], "554 5.6.0"),
         (["Content-Type: multipart/mixed; boundary=a"], "554 5.6.0"),
         (["no header"], "554 5.6.0"),

@@ -247,7 +247,7 @@ def _outcome(row: WebhookDelivery) -> str:
 
 # Which field a refusal of the room belongs to.
 _PLACES = {
-    "webhook.address-unusable": "url",
+    "net.address-unusable": "url",
     "webhook.kinds-missing": "kinds",
     "webhook.exists": "name",
     "webhook.password-missing": "password",

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from campaigns.content.mail_head import Field, MailRefused, decode_words
+from campaigns.errors import CampaignError
+from campaigns.net import check_public_url
 
 PREFIXES = ("x-ib-", "x-infobip-")
 LONGEST_CALLBACK_DATA = 4_000
@@ -74,14 +75,9 @@ def _text(name: str, longest: int) -> Callable[[str], str]:
 def _url(name: str) -> Callable[[str], str]:
     def read(value: str) -> str:
         try:
-            parts = urlsplit(value)
-            is_usable = parts.scheme.lower() in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-        except ValueError:
-            is_usable = False
-        # Where it may lead is judged when it is connected to.
-        if not is_usable or len(value) > 2_000 or not re.fullmatch(r"[!-~]+", value):
-            raise refuse_control(name)
-        return value
+            return check_public_url(value)
+        except CampaignError:
+            raise refuse_control(name) from None
 
     return read
 

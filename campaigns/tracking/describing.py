@@ -22,10 +22,10 @@ from campaigns.models import (
     WebhookFormat,
     WebhookKind,
 )
+from campaigns.net import check_public_url
 from campaigns.outbox import statuses
 from campaigns.outbox.deliveries import first_attempts
 from campaigns.outbox.payload import Webhook, open_webhook
-from campaigns.webhooks.addresses import check_url
 from campaigns.webhooks.claims import Parcel
 from campaigns.webhooks.deliver import Call
 from campaigns.webhooks.endpoints import check_signed, read_config
@@ -112,7 +112,7 @@ def _named_place(row: WebhookDelivery, webhook: Webhook) -> _Place:
     if not url:
         raise CampaignError("webhook.address-unknown", "The request is not kept any more.")
     is_xml = webhook.content_type == CONTENT_TYPES[WebhookFormat.XML]
-    return _Place(check_url(url), WebhookFormat.XML if is_xml else WebhookFormat.JSON)
+    return _Place(check_public_url(url), WebhookFormat.XML if is_xml else WebhookFormat.JSON)
 
 
 def _call(

@@ -133,6 +133,5 @@ _SENTENCES: Mapping[str, str] = {
     "net.certificate-invalid": "The certificate of the receiver is not valid.",
     "webhook.gone": "There was nothing left to tell: the mail is not kept any more.",
     "webhook.address-unknown": "The request that named the address is not kept any more.",
-    "webhook.address-unusable": "The address in the request cannot be called.",
     "webhook.secret-broken": "The stored settings cannot be opened with the keys of this installation.",
 }

@@ -21,8 +21,9 @@ from campaigns.models import (
     WebhookKind,
     WebhookSecurity,
 )
+from campaigns.net import check_public_url
 from campaigns.webhooks import bell
-from campaigns.webhooks.addresses import check_url, host_of
+from campaigns.webhooks.addresses import host_of
 from campaigns.webhooks.signing import ALGORITHMS, Signer, make_secret
 from compliance import vault
 
@@ -131,7 +132,7 @@ def switch_on(endpoint: WebhookEndpoint) -> None:
 def find_host(account: Account, url: str) -> int | None:
     """The number of the endpoint that stands for the host of an address in a request; None for one we cannot call."""
     try:
-        host = host_of(check_url(url))
+        host = host_of(check_public_url(url))
     except CampaignError:
         return None
     found = WebhookEndpoint.objects.filter(account=account, host=host, is_of_requests=True)
@@ -159,7 +160,7 @@ def read_config(endpoint: WebhookEndpoint) -> Config:
 
 
 def _write(endpoint: WebhookEndpoint, wish: Wish, *, secret: Config) -> None:
-    url = check_url(wish.url, longest=LONGEST_URL)
+    url = check_public_url(wish.url, longest=LONGEST_URL)
     _check_wish(endpoint.account, wish)
     # A password does not follow to another server: whoever may edit this could have it sent to their own.
     kept = secret.password if secret.url == url else ""
