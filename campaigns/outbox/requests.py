@@ -282,14 +282,15 @@ def _make_message(
     submission: Submission, entry: Addressee, *, key: str, heading: int, part: str, client_id: str
 ) -> NewMessage:
     public_id = uuid4()
-    personal = Personal(heading, part, entry.name, entry.values)
+    is_protected = submission.lane == Lane.HIPAA
+    personal = Personal(heading, part, entry.name, entry.values, entry.address.mailbox if is_protected else "")
     return NewMessage(
         public_id=public_id,
         submission=submission,
-        recipient=entry.address.normalized,
+        recipient="" if is_protected else entry.address.normalized,
         recipient_domain=entry.address.domain,
         address_key=key,
-        personal_sealed=seal_personal(submission, personal, message_id=str(public_id)),
+        personal_sealed=seal_personal(submission, personal, message_id=str(public_id), address_key=key),
         next_attempt_at=submission.send_at,
         client_id=client_id or entry.client_id,
     )
