@@ -27,7 +27,7 @@ from campaigns.models import (
     Transport,
 )
 from campaigns.models import Domain as SendingDomain
-from campaigns.outbox import facts
+from campaigns.outbox import facts, protected
 from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
 from campaigns.outbox.pools import choose_transport
 from campaigns.outbox.rows import NewMessage
@@ -113,6 +113,8 @@ def check_batch(batch: Batch, *, malformed: int = 0) -> None:
     """
     _check_size(batch, malformed=malformed)
     for request in batch.requests:
+        if batch.lane == Lane.HIPAA:
+            protected.check_request(batch, request)
         if request.payload.attachments or request.payload.listed or batch.account.baa_status != BaaStatus.NONE:
             _ask_gate(batch, request)
 
