@@ -38,7 +38,7 @@ def url_of(label: str, view: str = "changelist", *args: Any) -> str:
 def sign_in(*accounts: Account) -> Client:
     user = make_user(accounts[0], role="operator")
     for account in accounts[1:]:
-        user.memberships.create(account=account, role="operator")  # type: ignore[attr-defined]
+        user.memberships.create(account=account, role="operator")
     client = Client()
     client.force_login(user)
     return client

@@ -25,7 +25,7 @@ from campaigns.models import Lane, Message, RequestKey, Submission
 from campaigns.outbox.dispatch import dispatch_stream
 from compliance.agreements import status
 from compliance.models import AuditEvent, Disclosure
-from tests.api_resources import PatientProgram, official_client, sdk
+from tests.api_resources import PatientProgram, official_client, refusal_of, sdk
 from tests.factories import make_api_key, make_domain
 from tests.hipaa import Authority, Clinic, make_clinic
 from tests.smtp_server import RawServer, polite
@@ -335,7 +335,7 @@ def test_the_official_client_changes_its_address_and_key_alone(
         assert answer.messages[0].status.group_name == "PENDING"
         with pytest.raises(BadRequestException) as caught:
             email.send_email(request_of(program, webhooks=sdk.EmailWebhooks(callback_data=CANARY)))
-        assert caught.value.data.error_code == "hipaa.callback-data"
+        assert refusal_of(caught).error_code == "hipaa.callback-data"
         dispatch_stream(clinic.account.transports.get().pk, linger=timedelta(0))
         report = email.get_email_delivery_reports().results[0]
         log = email.get_email_logs().results[0]

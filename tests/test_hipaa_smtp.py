@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from campaigns.models import Message
+from campaigns.models import Lane, Message
 from campaigns.outbox.dispatch import dispatch_stream
 from campaigns.smtp.protocol import Entrance
 from compliance.approvals import stopping
@@ -121,9 +121,9 @@ def test_while_everything_is_stopped_no_mail_is_taken_and_none_is_lost(door: Doo
 def test_without_tls_nothing_is_taken_before_data(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """A HIPAA listener that offers STARTTLS takes neither a key nor a mail before it."""
 
-    def entrance(*args: Any, **options: Any) -> Entrance:
+    def entrance(lane: Lane = Lane.STANDARD, **options: Any) -> Entrance:
         # The HIPAA listener of the tests' door, with STARTTLS instead of TLS from the first byte.
-        return Entrance(*args, tls=options["tls"]) if args else Entrance(**options)
+        return Entrance(lane, tls=options["tls"]) if lane == Lane.HIPAA else Entrance(**options)
 
     monkeypatch.setattr("tests.smtp_door.Entrance", entrance)
     with open_door() as door, Client(door.hipaa) as client:

@@ -10,22 +10,18 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.utils import timezone
 
 from campaigns.content.submitted import Submitted
 from campaigns.models import Account, Purpose, TemplateVersion
+from campaigns.outbox.batches import Batch, EmailRequest
 from campaigns.outbox.payload import Payload
 from compliance import features, scanning
 from compliance.detectors.engine import find
 from compliance.detectors.rules import load_rules
 from compliance.detectors.texts import read_texts
-
-if TYPE_CHECKING:
-    # It asks this module about each request.
-    from campaigns.outbox.requests import Batch, EmailRequest
 
 _VALUE = re.compile(r"\{\{|\{%")
 _REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)

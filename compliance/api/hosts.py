@@ -22,7 +22,7 @@ class HipaaHostMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_hipaa_host(request):
             return self._get_response(request)
-        request.urlconf = URLCONF  # type: ignore[attr-defined]
+        request.urlconf = URLCONF
         if not request.path.startswith("/email/") and request.path not in _HEALTH:
             return HttpResponse(status=404, headers={"Cache-Control": "no-store"})
         response = self._get_response(request)
