@@ -1,0 +1,73 @@
+"""Which addresses are ours, and what each is for. Everything else is somebody else's mail (SU-03)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import models
+
+from campaigns.inbound.correlate import read_tokens
+from campaigns.models import BaaStatus, Domain, InboundPlace, InboundRoute, Message
+
+UNSUBSCRIBE_LOCAL = "unsubscribe"
+EVERY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What an address is for, and in whose name; `message` is the one a token in the address stands for."""
+
+    kind: InboundPlace
+    account_id: int
+    route_id: int | None = None
+    message: UUID | None = None
+
+
+def find_place(mailbox: str, *, only: InboundPlace | None = None) -> Place | None:
+    """The place of an address (`local@a-label`), None when it is none of ours."""
+    found = None if only == InboundPlace.ROUTE else _find_return_path(mailbox)
+    return found or _find_route(mailbox)
+
+
+def _find_return_path(mailbox: str) -> Place | None:
+    """Return paths with the token of a message (VERP), the unsubscribe addresses beside them, and return paths as such.
+
+    A token without its domain is worth nothing: the address has to be where our mail says that reports go.
+    """
+    local, _, host = mailbox.lower().rpartition("@")
+    tokens = read_tokens(mailbox)
+    if tokens:
+        message = Message.objects.filter(public_id=tokens[0]).values_list("submission__account_id", flat=True).first()
+        ours = message is not None and _return_paths(host).filter(account=message).exists()
+        kind = InboundPlace.UNSUBSCRIBE if local.startswith(UNSUBSCRIBE_LOCAL) else InboundPlace.REPORT
+        return Place(kind, message, message=tokens[0]) if ours and message is not None else None
+    found = _return_paths(host).filter(return_path__iexact=mailbox, verified_at__isnull=False).first()
+    return Place(InboundPlace.REPORT, found.account_id) if found is not None else None
+
+
+def _return_paths(host: str) -> models.QuerySet[Domain]:
+    return Domain.objects.filter(return_path__iendswith=f"@{host}").order_by("-verified_at")
+
+
+def _find_route(mailbox: str) -> Place | None:
+    local, _, host = mailbox.lower().rpartition("@")
+    rows = InboundRoute.objects.filter(
+        domain__name=host, domain__verified_at__isnull=False, is_active=True, account__baa_status=BaaStatus.NONE
+    )
+    route = choose_route(local, rows.order_by("-domain__verified_at", "pk"))
+    return Place(InboundPlace.ROUTE, route.account_id, route.pk) if route is not None else None
+
+
+def choose_route(local: str, routes: Iterable[InboundRoute]) -> InboundRoute | None:
+    """The route that says most about what stands before the @: the very name, then the longest beginning."""
+    fitting = [route for route in routes if fits(local, route.pattern)]
+    return max(fitting, key=lambda route: (not route.pattern.endswith(EVERY), len(route.pattern)), default=None)
+
+
+def fits(local: str, pattern: str) -> bool:
+    """Whether a pattern takes what stands before the @; `support` takes `support+anything` as well (RFC 5233)."""
+    if pattern.endswith(EVERY):
+        return local.startswith(pattern[:-1])
+    return pattern in {local, local.partition("+")[0]}
