@@ -73,7 +73,7 @@ class InboundRouteAdmin(RoomScreen):
         def add(given: dict[str, Any]) -> str:
             account: Account = given["domain"].account
             route = create_route(account, form.wish())
-            messages.success(request, f"{route} takes mail now, as soon as the MX record of the domain leads here.")
+            messages.success(request, f"Mail to {route} is taken, as soon as the MX record of the domain leads here.")
             return self.url_of(route)
 
         return self.show_form(
@@ -90,7 +90,7 @@ class InboundRouteAdmin(RoomScreen):
 
         def save(_: dict[str, Any]) -> str:
             change_route(route, form.wish())
-            messages.success(request, f"{route} is saved.")
+            messages.success(request, f"Saved: {route}")
             return self.url_of(route)
 
         return self.show_form(
@@ -128,7 +128,7 @@ class InboundRouteAdmin(RoomScreen):
             messages.error(request, error.safe_text)
             return
         if found:
-            messages.success(request, f"{found[0]} takes it. {self.what_happens(found[0])}.")
+            messages.success(request, f"Taken by {found[0]}. {self.what_happens(found[0])}.")
         else:
             messages.warning(request, "None of them takes it: mail to this address is refused.")
 
