@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from campaigns import tokens
+from campaigns import tasks, tokens
 from campaigns.inbound.reception import open_envelope, open_raw
 from campaigns.models import BaaStatus, InboundMail, InboundPlace, InboundRaw
+from tests.dns_server import DnsServer
 from tests.factories import make_account, make_domain
 from tests.inbound_mail import WRITER, make_route, send_campaign, write_mail
 from tests.reports import make_dsn, return_path
@@ -25,6 +26,14 @@ HERE = "support@shop.example.org"
 def door() -> Iterator[Door]:
     with open_door() as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Jobs run at once in tests, and ask a DNS that knows nothing."""
+    with DnsServer() as found:
+        monkeypatch.setattr(tasks, "make_resolver", lambda: found.resolver)
+        yield
 
 
 @pytest.fixture

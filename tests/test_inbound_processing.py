@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import io
@@ -52,6 +53,7 @@ from campaigns.webhooks.endpoints import create_endpoint
 from tests.dns_server import DnsServer
 from tests.factories import make_account, make_domain
 from tests.inbound_mail import WRITER, arrive, make_route, receive, send_campaign, work, write_mail
+from tests.provider_reports import make_dmarc_xml
 from tests.receiver import Receiver, receiver
 from tests.reports import make_complaint, make_dsn, return_path
 
@@ -150,6 +152,22 @@ def test_of_an_account_under_an_agreement_only_the_status_code_remains(
     assert nothing_is_left()
     receive(make_dsn(message.recipient, status="5.2.2"), resolver, to=return_path(message), mail_from="")
     assert Message.objects.get(pk=message.pk).error_code == "bounce.mailbox-full"
+    assert nothing_is_left()
+
+
+def test_reports_of_mailbox_providers_fill_the_charts_if_they_are_really_theirs_ts_02(
+    account: Account, names: DnsServer, resolver: dns.resolver.Resolver
+) -> None:
+    domain = make_domain(account, name="shop.example.org", reports_to="dmarc@shop.example.org")
+    xml = make_dmarc_xml(domain.name, day=timezone.now().date() - timedelta(days=1), rows=[("192.0.2.9", 5)])
+    packed = base64.encodebytes(gzip.compress(xml)).decode().replace("\n", "\r\n")
+    head = ('Content-Type: application/gzip; name="r.xml.gz"', "Content-Transfer-Encoding: base64")
+    names.publish("_dmarc.example.net", ["v=DMARC1; p=none"])
+    receive(write_mail(*head, body=packed), resolver, to="dmarc@shop.example.org", remote="192.0.2.1")
+    assert not domain.reports.exists()
+    names.publish("example.net", ["v=spf1 ip4:192.0.2.1 -all"])
+    receive(write_mail(*head, "X: y", body=packed), resolver, to="dmarc@shop.example.org", remote="192.0.2.1")
+    assert domain.reports.count() == 1
     assert nothing_is_left()
 
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import filetype
 
+from campaigns import filetypes
 from campaigns.content.mail_mailboxes import NotMailboxes, Shown, read_mailboxes
 from campaigns.inbound import decode
 from campaigns.inbound.parse import MOST_TEXT, Headers, Part, read_mail, read_parameters, read_raw_values
@@ -118,7 +119,7 @@ def _name_of(part: Part) -> str:
     if wanted:
         stem, dot, ending = wanted.rpartition(".")
         return f"{stem[: _LONGEST_NAME - 20]}{dot}{ending[:20]}" if dot else wanted[:_LONGEST_NAME]
-    return "mail.eml" if part.is_mail else "file"
+    return "mail.eml" if part.is_mail else f"file{filetypes.usual_extension(part.read_bytes())}"
 
 
 def _names(part: Part) -> Iterator[str]:

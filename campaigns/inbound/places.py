@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from campaigns.inbound.correlate import read_tokens
 from campaigns.models import BaaStatus, Domain, InboundPlace, InboundRoute, Message
@@ -28,7 +30,7 @@ class Place:
 def find_place(mailbox: str, *, only: InboundPlace | None = None) -> Place | None:
     """The place of an address (`local@a-label`), None when it is none of ours."""
     found = None if only == InboundPlace.ROUTE else _find_return_path(mailbox)
-    return found or _find_route(mailbox)
+    return found or (None if only else _find_reports(mailbox)) or _find_route(mailbox)
 
 
 def _find_return_path(mailbox: str) -> Place | None:
@@ -49,6 +51,16 @@ def _find_return_path(mailbox: str) -> Place | None:
 
 def _return_paths(host: str) -> models.QuerySet[Domain]:
     return Domain.objects.filter(return_path__iendswith=f"@{host}").order_by("-verified_at")
+
+
+def _find_reports(mailbox: str) -> Place | None:
+    """Where mailbox providers send their DMARC and TLS reports: the address of a domain, or the installation's (TS-02)."""
+    address, host = mailbox.lower(), mailbox.lower().rpartition("@")[2]
+    proved = Domain.objects.filter(verified_at__isnull=False, account__baa_status=BaaStatus.NONE).order_by("pk")
+    found = proved.filter(reports_to__iexact=address).first()
+    if found is None and address == settings.REPORTS_ADDRESS.lower():
+        found = proved.filter(Q(name=host) | Q(return_path__iendswith=f"@{host}")).first()
+    return Place(InboundPlace.DAILY, found.account_id) if found is not None else None
 
 
 def _find_route(mailbox: str) -> Place | None:

@@ -5,6 +5,7 @@ A mail counts as tried before anybody looks into it, so that one that kills its 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -12,12 +13,14 @@ from datetime import datetime, timedelta
 from uuid import uuid5
 
 import dns.resolver
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
 from campaigns import tokens
 from campaigns.domains.lookup import Dns
-from campaigns.errors import NotFound
+from campaigns.domains.reports import Taken, take_reports, verified_domains
+from campaigns.errors import CampaignError, NotFound
 from campaigns.inbound import forwarding, loops
 from campaigns.inbound.answers import find_answered
 from campaigns.inbound.authentication import Authentication, authenticate
@@ -127,6 +130,9 @@ def _process(mail: InboundMail, *, resolver: dns.resolver.Resolver, now: datetim
     if mail.place == InboundPlace.UNSUBSCRIBE:
         _end(mail, _unsubscribe(mail, raw, envelope, now=now))
         return
+    if mail.place == InboundPlace.DAILY:
+        _end(mail, _take_reports(mail, raw, envelope, resolver=resolver, now=now))
+        return
     recorded = _record(mail, raw, envelope, now=now)
     if mail.place == InboundPlace.REPORT:
         route = _route_for_people(mail, envelope) if recorded.kind == Kind.OTHER else None
@@ -174,6 +180,23 @@ def _unsubscribe(mail: InboundMail, raw: bytes, envelope: Envelope, *, now: date
     except NotFound:
         return "dropped"
     return "unsubscribed"
+
+
+def _take_reports(
+    mail: InboundMail, raw: bytes, envelope: Envelope, *, resolver: dns.resolver.Resolver, now: datetime
+) -> str:
+    """Take in the files of a mail as reports for charts, if it is really from the provider it names."""
+    letter = read_letter(raw)
+    if authenticate(raw, letter, envelope=envelope, dns=Dns(resolver, seconds=DNS_SECONDS)).dmarc != "pass":
+        return "dropped"
+    is_shared = envelope.rcpt_to.lower() == settings.REPORTS_ADDRESS.lower()
+    domains = list(verified_domains() if is_shared else mail.account.domains.exclude(verified_at=None))
+    taken = Taken()
+    for file in letter.files:
+        # Whatever else is attached is of no interest.
+        with contextlib.suppress(CampaignError):
+            taken += take_reports(file.data, domains=domains, now=now)
+    return "recorded" if taken.stored or taken.known else "dropped"
 
 
 # --- Mail of people ---------------------------------------------------------------------------------

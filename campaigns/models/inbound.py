@@ -55,6 +55,7 @@ class InboundPlace(models.TextChoices):
 
     REPORT = "report", "Bounces and complaints"
     UNSUBSCRIBE = "leave", "Unsubscribing"
+    DAILY = "daily", "Reports of mailbox providers"
     ROUTE = "route", "An address of the account"
 
 
