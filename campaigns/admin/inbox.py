@@ -19,7 +19,7 @@ from campaigns.inbound.letters import Letter, read_letter
 from campaigns.inbound.outcomes import describe
 from campaigns.inbound.processing import wipe_raw
 from campaigns.inbound.reception import open_field, open_raw
-from campaigns.models import Campaign, Contact, InboundMail, InboundRoute
+from campaigns.models import BaaStatus, Campaign, Contact, InboundMail, InboundRoute
 from compliance import vault
 
 _FOLDER = "admin/campaigns/inboundmail"
@@ -44,7 +44,8 @@ class InboundMailAdmin(RoomScreen):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         """Mail of the accounts in which the person may read it: a list asks nobody about single rows."""
-        rows = super().get_queryset(request).filter(is_kept=True).select_related("account", "route__domain")
+        rows = super().get_queryset(request).filter(is_kept=True, account__baa_status=BaaStatus.NONE)
+        rows = rows.select_related("account", "route__domain")
         if request.user.is_superuser:
             return rows
         rights = (self.right_to_view, self.right_to_change)

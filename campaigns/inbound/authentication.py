@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from typing import Any
-
-import dkim
+from datetime import datetime
 
 from campaigns import addresses
 from campaigns.domains import dmarc
+from campaigns.domains.dkim_checking import check_signatures
 from campaigns.domains.dmarc import Walk
 from campaigns.domains.lookup import Dns
 from campaigns.domains.spf_checking import SpfResult, check_host
 from campaigns.errors import AddressError
 from campaigns.inbound.letters import Letter
 from campaigns.inbound.reception import Envelope
-
-log = logging.getLogger(__name__)
-
-# Each costs a look-up and a signature check, and nobody needs more (RFC 6376 §8.4).
-MOST_SIGNATURES = 5
-# A key of 4,096 bits takes about 750 letters; a longer one is made to keep us busy.
-_LONGEST_KEY = 2_000
-_SMALLEST_KEY = 1_024
-
-# The library quotes what it checks.
-_silent = logging.getLogger("campaigns.inbound.dkim")
-_silent.addFilter(lambda _: False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +35,12 @@ class Authentication:
         return self.dmarc == "fail" and self.policy in {"quarantine", "reject"}
 
 
-def authenticate(raw: bytes, letter: Letter, *, envelope: Envelope, dns: Dns) -> Authentication:
+def authenticate(raw: bytes, letter: Letter, *, envelope: Envelope, dns: Dns, now: datetime) -> Authentication:
     """Everything that can be found out; never raises, and asks no longer than dns allows."""
     spf, spf_domain = check_host(envelope.remote, mail_from=envelope.mail_from, helo=envelope.helo, dns=dns)
-    signatures, signed_by = _check_signatures(raw, letter, dns=dns)
+    # Lines as they were signed: whatever they ended in on the way here.
+    checked = check_signatures(_with_crlf(raw), dns=dns, now=now)
+    signatures, signed_by = checked.outcome, checked.domains
     try:
         domain = addresses.ascii_domain(letter.sender.address.rpartition("@")[2])
     except AddressError:
@@ -76,40 +64,6 @@ def _judge(author: Walk, *, spf: tuple[str, str], signed_by: tuple[str, ...], dn
         if dmarc.is_aligned(dmarc.walk(domain, dns=dns), author, strict=mode.lower() == "s"):
             return "pass"
     return "fail"
-
-
-def _check_signatures(raw: bytes, letter: Letter, *, dns: Dns) -> tuple[str, tuple[str, ...]]:
-    """(pass, fail, temperror or none; the domains of the signatures that hold)."""
-    count = min(len(letter.headers.get_all("dkim-signature")), MOST_SIGNATURES)
-    if not count:
-        return "none", ()
-    is_temporary, found = False, []
-
-    def look_up(name: Any, timeout: int = 5) -> bytes | None:
-        nonlocal is_temporary
-        del timeout
-        host = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
-        answer = dns.texts(host)
-        is_temporary = is_temporary or answer.is_temporary
-        text = answer.values[0] if len(answer.values) == 1 else ""
-        return text.encode() if 0 < len(text) <= _LONGEST_KEY else None
-
-    # Lines as they were signed: every kind of line end becomes CRLF on the way.
-    checker = dkim.DKIM(_with_crlf(raw), logger=_silent, minkey=_SMALLEST_KEY)
-    for number in range(count):
-        try:
-            holds = checker.verify(idx=number, dnsfunc=look_up)
-        except Exception as error:
-            # The edge to a library that meets what strangers write: dkim.DKIMException, and whatever else it may raise.
-            log.debug("A signature could not be checked: %s", type(error).__name__)
-            continue
-        fields = {bytes(name).lower(): value for name, value in (checker.signature_fields or {}).items()}
-        # With l= anything may have been added behind what was signed (RFC 6376 §8.2; DK-01).
-        if holds and b"l" not in fields:
-            found.append(bytes(fields.get(b"d", b"")).decode("ascii", "replace").strip().lower())
-    if found:
-        return "pass", tuple(dict.fromkeys(domain for domain in found if domain))
-    return ("temperror" if is_temporary else "fail"), ()
 
 
 def _with_crlf(raw: bytes) -> bytes:

@@ -187,7 +187,7 @@ def _take_reports(
 ) -> str:
     """Take in the files of a mail as reports for charts, if it is really from the provider it names."""
     letter = read_letter(raw)
-    if authenticate(raw, letter, envelope=envelope, dns=Dns(resolver, seconds=DNS_SECONDS)).dmarc != "pass":
+    if authenticate(raw, letter, envelope=envelope, dns=Dns(resolver, seconds=DNS_SECONDS), now=now).dmarc != "pass":
         return "dropped"
     is_shared = envelope.rcpt_to.lower() == settings.REPORTS_ADDRESS.lower()
     domains = list(verified_domains() if is_shared else mail.account.domains.exclude(verified_at=None))
@@ -211,7 +211,7 @@ def _deliver(
         _end(mail, "dropped")
         return
     letter = read_letter(raw)
-    found = authenticate(raw, letter, envelope=envelope, dns=Dns(resolver, seconds=DNS_SECONDS))
+    found = authenticate(raw, letter, envelope=envelope, dns=Dns(resolver, seconds=DNS_SECONDS), now=now)
     mail.spf, mail.dkim, mail.dmarc = found.spf, found.dkim, found.dmarc
     mail.is_partial, mail.is_automatic = letter.is_partial, is_autoreply(read_mail(raw))
     mail.answers = find_answered(letter.headers, account=mail.account)
@@ -305,3 +305,5 @@ def forget_old(*, now: datetime, keep: timedelta) -> None:
         with transaction.atomic():
             InboundMail.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
             wipe_raw(raw_id for _, raw_id in rows)
+    # Of mails that were handed in twice at the same moment.
+    InboundRaw.objects.filter(mails=None).delete()
