@@ -16,7 +16,7 @@ from campaigns.domains.lookup import make_resolver
 from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
-from campaigns.inbound import mailboxes, processing
+from campaigns.inbound import ending, mailboxes, processing
 from campaigns.inbound import telling as inbound_telling
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
@@ -196,7 +196,7 @@ def forget_expired() -> None:
     now = timezone.now()
     uploads.wipe_expired(now=now)
     checking.forget_checks(now=now)
-    processing.forget_old(now=now, keep=timedelta(days=settings.INBOUND_KEEP_DAYS))
+    ending.forget_old(now=now, keep=timedelta(days=settings.INBOUND_KEEP_DAYS))
 
 
 def look_into_mailboxes() -> None:

@@ -37,11 +37,11 @@ def write_mail(*headers: str, to: str = "support@shop.example.org", body: str = 
     return "\r\n".join([*lines, "Date: Mon, 30 Nov 2026 10:00:00 +0000", "", body, ""]).encode()
 
 
-def arrive(raw: bytes, *, to: str = "support@shop.example.org", mail_from: str = WRITER, **envelope: str) -> None:
+def arrive(raw: bytes, *, to: str = "support@shop.example.org", mail_from: str = WRITER, remote: str = "") -> None:
     """What the door does when a mail has come."""
     place = find_place(to)
     assert place is not None, "refused"
-    take_in(raw, envelope=Envelope(mail_from, **envelope), places=[(to, place)], now=timezone.now())
+    take_in(raw, envelope=Envelope(mail_from, remote=remote), places=[(to, place)], now=timezone.now())
 
 
 def work(resolver: dns.resolver.Resolver) -> None:

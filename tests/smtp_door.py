@@ -77,7 +77,8 @@ def open_door(limits: Limits = QUICK, *, inbound: Limits = INBOUND_QUICK) -> Ite
     thread.start()
     assert ready.wait(10)
     try:
-        yield Door(*ports, authority)
+        starttls, tls, unencrypted, hipaa, incoming = ports
+        yield Door(starttls, tls, unencrypted, hipaa, incoming, authority)
     finally:
         loop, stop = running[0]
         loop.call_soon_threadsafe(stop.set)

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import hmac
 import io
+import re
 import time
 import zipfile
 import zlib
@@ -21,10 +22,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.utils import timezone
+from pytest_django import Settings
 
 from campaigns import tokens
 from campaigns.errors import CampaignError
-from campaigns.inbound import processing, telling
+from campaigns.inbound import ending, handling, processing, telling
 from campaigns.inbound.places import find_place
 from campaigns.inbound.reception import Envelope, open_field, take_in
 from campaigns.inbound.routes import Wish, create_route
@@ -45,13 +47,14 @@ from campaigns.models import (
     SuppressionScope,
     WebhookKind,
 )
-from campaigns.outbox.dispatch import dispatch_stream
+from campaigns.outbox.dispatch import dispatch_slice, dispatch_stream
 from campaigns.outbox.reports import campaign_report
+from campaigns.planning import fanout, sending
 from campaigns.tracking.telling import tell
 from campaigns.webhooks.endpoints import Wish as EndpointWish
 from campaigns.webhooks.endpoints import create_endpoint
 from tests.dns_server import DnsServer
-from tests.factories import make_account, make_domain
+from tests.factories import make_account, make_campaign, make_contact, make_domain, make_list
 from tests.inbound_mail import WRITER, arrive, make_route, receive, send_campaign, work, write_mail
 from tests.provider_reports import make_dmarc_xml
 from tests.receiver import Receiver, receiver
@@ -120,6 +123,29 @@ def test_whoever_writes_to_the_unsubscribe_address_of_a_mail_is_unsubscribed_un_
     assert list(message.events.values_list("kind", flat=True)) == [EventKind.UNSUBSCRIBED]
     assert Suppression.objects.get().address_key == message.address_key
     assert nothing_is_left()
+
+
+@pytest.mark.parametrize("comes_here", [True, False])
+def test_the_header_names_an_address_where_mail_to_it_reaches_us_un_01_un_10(
+    account: Account, resolver: dns.resolver.Resolver, settings: Settings, comes_here: bool
+) -> None:
+    settings.INBOUND_HOST = "mx.example.org"
+    readers = make_list(account)
+    make_contact(account, lists=[readers])
+    campaign = make_campaign(account, lists=[readers])
+    account.domains.update(return_path="bounces@mail.example.org")
+    account.domains.get().findings.create(
+        record="return-mx", ok=comes_here, code="x", text="x", found_at=timezone.now()
+    )
+    submission = sending.send_now(campaign)
+    fanout.plan_submission(submission.pk)
+    dispatch_slice(submission.pk)
+    mail = message_from_bytes(_inflate(SandboxMail.objects.get()), policy=policy.default)
+    found = re.fullmatch(r"<https?://[^>]+/u/\S+>,\s*<mailto:([^?]+)\?subject=unsubscribe>", mail["List-Unsubscribe"])
+    assert bool(found) == comes_here
+    if found:
+        receive(write_mail(to=found[1]), resolver, to=found[1])
+        assert Suppression.objects.get().scope == SuppressionScope.LIST
 
 
 def test_a_bounce_at_the_from_address_is_recorded_and_one_about_nothing_is_mail_like_any_other(
@@ -211,9 +237,9 @@ def test_mail_is_forgotten_after_its_time(account: Account, resolver: dns.resolv
     make_route(account)
     receive(write_mail(), resolver)
     month = timedelta(days=30)
-    processing.forget_old(now=timezone.now() + timedelta(days=29), keep=month)
+    ending.forget_old(now=timezone.now() + timedelta(days=29), keep=month)
     assert InboundMail.objects.count() == 1
-    processing.forget_old(now=timezone.now() + timedelta(days=31), keep=month)
+    ending.forget_old(now=timezone.now() + timedelta(days=31), keep=month)
     assert (InboundMail.objects.count(), InboundRaw.objects.count()) == (0, 0)
 
 
@@ -355,7 +381,7 @@ def test_whenever_the_worker_dies_a_mail_is_forwarded_once(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(processing, "_end", die)
+        patch.setattr(handling, "end", die)
         with pytest.raises(SystemExit):
             work(resolver)
     assert not Message.objects.exists()
@@ -397,8 +423,9 @@ def test_a_program_gets_the_mail_in_infobips_form_and_can_check_the_signature(
     form = message_from_bytes(
         f"Content-Type: {asked.headers['Content-Type']}\r\n\r\n".encode() + asked.body, policy=policy.HTTP
     )
-    parts = {str(part.get_param("name", header="content-disposition")): part for part in form.iter_parts()}  # type: ignore[attr-defined]
-    texts = {name: part.get_payload(decode=True).decode() for name, part in parts.items() if name != "attachment1"}
+    parts = {str(part.get_param("name", header="content-disposition")): part for part in form.iter_parts()}
+    contents = {name: bytes(part.get_payload(decode=True)) for name, part in parts.items()}
+    texts = {name: content.decode() for name, content in contents.items() if name != "attachment1"}
     assert list(parts) == [
         "id", "spfCheck", "dkimCheck", "dmarcCheck", "senderIp", "from", "to", "subject", "html", "text", "attachmentInfo",
         "envelope", "headers", "attachment1",
@@ -413,11 +440,11 @@ def test_a_program_gets_the_mail_in_infobips_form_and_can_check_the_signature(
         '"name":"attachment1","contentType":"image/png","filename":"b\\"äd.png","contentId":"pic"'
         in texts["attachmentInfo"]
     )
-    assert parts["attachment1"].get_payload(decode=True) == bytes(range(256))
+    assert contents["attachment1"] == bytes(range(256))
     signed = f"{asked.headers['webhook-id']}.{asked.headers['webhook-timestamp']}.".encode() + asked.body
     digest = hmac.digest(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256)
     assert asked.headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
-    processing.forget_old(now=timezone.now() + timedelta(days=4), keep=timedelta(days=90))
+    ending.forget_old(now=timezone.now() + timedelta(days=4), keep=timedelta(days=90))
     assert (InboundMail.objects.count(), InboundRaw.objects.count()) == (0, 0)
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from campaigns import jobs
 from campaigns.errors import CampaignError
 from campaigns.inbound.loops import MOST_HOPS, count_hops
 from campaigns.inbound.places import Place
-from campaigns.models import Account, InboundMail, InboundPlace, InboundRaw, InboundRoute
+from campaigns.models import Account, InboundMail, InboundRaw, InboundRoute
 from compliance import vault
 
 PROCESS_JOB = "campaigns.tasks.process_inbound"
@@ -79,7 +80,7 @@ def _store(
 
 def _still_there(place: Place) -> int | None:
     """A route may be deleted between RCPT and the end of the mail."""
-    if place.kind != InboundPlace.ROUTE:
+    if place.route_id is None:
         return None
     return InboundRoute.objects.filter(pk=place.route_id).values_list("pk", flat=True).first()
 
@@ -105,7 +106,8 @@ def open_envelope(mail: InboundMail) -> Envelope:
     """The envelope; an empty one when it is not kept any more. Raises vault.SealBroken."""
     if not mail.envelope_sealed:
         return Envelope("")
-    return Envelope(**open_field(mail, "envelope", mail.envelope_sealed))
+    found: dict[str, Any] = open_field(mail, "envelope", mail.envelope_sealed)
+    return Envelope(**found)
 
 
 def seal_field(mail: InboundMail, name: str, values: Mapping[str, object]) -> bytes:
@@ -114,9 +116,9 @@ def seal_field(mail: InboundMail, name: str, values: Mapping[str, object]) -> by
     return vault.seal(text.encode("utf-8", "replace"), **_context(mail, name))
 
 
-def open_field(mail: InboundMail, name: str, sealed: bytes | memoryview) -> dict[str, str]:
+def open_field(mail: InboundMail, name: str, sealed: bytes | memoryview) -> dict[str, Any]:
     """The values again; raises vault.SealBroken."""
-    found: dict[str, str] = json.loads(vault.unseal(bytes(sealed), **_context(mail, name)))
+    found: dict[str, Any] = json.loads(vault.unseal(bytes(sealed), **_context(mail, name)))
     return found
 
 

@@ -44,7 +44,7 @@ def change_route(route: InboundRoute, wish: Wish) -> None:
 def find_route(account: Account, text: str) -> InboundRoute | None:
     """The route that takes mail to an address, None when we would refuse it; raises AddressError."""
     place = find_place(addresses.parse(text).mailbox, only=InboundPlace.ROUTE)
-    if place is None or place.account_id != account.pk:
+    if place is None or place.account_id != account.pk or place.route_id is None:
         return None
     return InboundRoute.objects.select_related("domain", "endpoint").filter(pk=place.route_id).first()
 
