@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 from campaigns.inbound.letters import File, Letter, read_letter
 from campaigns.inbound.reception import Envelope, open_envelope, open_field, open_raw
 from campaigns.models import EndpointState, InboundMail, InboundRoute, WebhookDelivery, WebhookEndpoint, WebhookKind
 from campaigns.webhooks import bell
 from campaigns.webhooks.deliver import Call
+from campaigns.webhooks.endpoints import read_config
 from campaigns.webhooks.signing import Signer
 from compliance import vault
 
@@ -51,6 +52,27 @@ def describe_mail(endpoint: WebhookEndpoint, row: WebhookDelivery, *, url: str, 
 
 def _call_id(endpoint: WebhookEndpoint, mail: InboundMail) -> UUID:
     return uuid5(endpoint.public_id, f"mail {mail.public_id}")
+
+
+_SAMPLE = (
+    b"From: Somebody <someone@example.com>\r\nTo: you@example.com\r\nSubject: A test of your webhook\r\n"
+    b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nThis mail is made up.\r\n'
+    b'--b\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename="test.csv"\r\n\r\na,b\r\n\r\n--b--\r\n'
+)
+
+
+def sample_call(endpoint: WebhookEndpoint, *, now: datetime) -> Call:
+    """What an endpoint for mail alone gets when somebody tries it out: made up, in the form of real ones. Raises
+    CampaignError.
+    """
+    config = read_config(endpoint)
+    mail = InboundMail(spf="pass", dkim="pass", dmarc="pass")
+    envelope = Envelope("someone@example.com", remote="192.0.2.1", rcpt_to="you@example.com")
+    boundary = f"sealpost-{uuid4().hex}"
+    body = write_form(mail, read_letter(_SAMPLE), envelope, signed_by="example.com", boundary=boundary)
+    signer = config.signer(endpoint.security, now=now)
+    kind = f"multipart/form-data; boundary={boundary}"
+    return Call(endpoint.pk, config.url, kind, body, f"test-{uuid4()}", signer)
 
 
 def write_form(mail: InboundMail, letter: Letter, envelope: Envelope, *, signed_by: str, boundary: str) -> bytes:

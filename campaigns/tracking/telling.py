@@ -61,10 +61,13 @@ def tell(*, budget: float = BUDGET, linger: float = LINGER, describe_mail: Descr
     return collect_news(now=now) or bool(claims.find_endpoints(now=now, limit=1))
 
 
-def tell_sample(endpoint: WebhookEndpoint, *, now: datetime) -> Verdict:
-    """Call an endpoint with something made up, and what came of it; ten seconds at most. Raises CampaignError."""
+def tell_sample(endpoint: WebhookEndpoint, *, now: datetime, call: Call | None = None) -> Verdict:
+    """Call an endpoint with something made up, and what came of it; ten seconds at most. Raises CampaignError.
+
+    Made up here, unless a room above brings something of its own.
+    """
     with contextlib.closing(open_session()) as session:
-        return make_call(sample_call(endpoint, now=now), session=session, now=now)
+        return make_call(call or sample_call(endpoint, now=now), session=session, now=now)
 
 
 class _Run:

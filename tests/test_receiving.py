@@ -441,6 +441,7 @@ def test_a_program_gets_the_mail_in_infobips_form_and_can_check_the_signature(
         in texts["attachmentInfo"]
     )
     assert contents["attachment1"] == bytes(range(256))
+    assert b"A test of your webhook" in telling.sample_call(endpoint, now=timezone.now()).body
     signed = f"{asked.headers['webhook-id']}.{asked.headers['webhook-timestamp']}.".encode() + asked.body
     digest = hmac.digest(base64.b64decode(secret.removeprefix("whsec_")), signed, hashlib.sha256)
     assert asked.headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
