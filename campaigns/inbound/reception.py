@@ -6,10 +6,12 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +25,7 @@ from campaigns.inbound.places import Place
 from campaigns.models import Account, InboundMail, InboundRaw, InboundRoute
 from compliance import vault
 
+_PLAIN_GREETING = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}").fullmatch
 PROCESS_JOB = "campaigns.tasks.process_inbound"
 
 
@@ -64,7 +67,9 @@ def _store(
     fresh = [(recipient, place) for recipient, place in places if digests[recipient] not in known]
     if not fresh:
         return
-    stored = InboundRaw.objects.create(account=account, sealed=vault.seal(raw, **_raw_context(account)))
+    # Blank lines before the first field would end the headers here.
+    whole = write_received(envelope, now=now) + raw.lstrip(b"\r\n")
+    stored = InboundRaw.objects.create(account=account, sealed=vault.seal(whole, **_raw_context(account)))
     rows = []
     for recipient, place in fresh:
         mail = InboundMail(
@@ -76,6 +81,16 @@ def _store(
         rows.append(mail)
     # Two servers may hand in the same mail at once; the second one is told that it is taken, and it is.
     InboundMail.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def write_received(envelope: Envelope, *, now: datetime) -> bytes:
+    """The trace line every server puts in front of a mail it takes (RFC 5321 §4.4)."""
+    greeting = envelope.helo if _PLAIN_GREETING(envelope.helo) else "unknown"
+    place = f"[IPv6:{envelope.remote}]" if ":" in envelope.remote else f"[{envelope.remote or 'unknown'}]"
+    protocol = "ESMTPS" if envelope.is_encrypted else "ESMTP"
+    host = settings.INBOUND_HOST or settings.SMTP_HOSTNAME
+    line = f"Received: from {greeting} ({place})\r\n by {host} with {protocol}; {format_datetime(now)}\r\n"
+    return line.encode("ascii", "replace")
 
 
 def _still_there(place: Place) -> int | None:
