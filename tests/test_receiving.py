@@ -36,6 +36,7 @@ from campaigns.models import (
     Event,
     EventKind,
     InboundMail,
+    InboundPlace,
     InboundRaw,
     InboundState,
     Message,
@@ -123,6 +124,14 @@ def test_whoever_writes_to_the_unsubscribe_address_of_a_mail_is_unsubscribed_un_
     assert list(message.events.values_list("kind", flat=True)) == [EventKind.UNSUBSCRIBED]
     assert Suppression.objects.get().address_key == message.address_key
     assert nothing_is_left()
+
+
+def test_a_return_path_that_is_called_like_the_unsubscribe_address_is_one_all_the_same(account: Account) -> None:
+    """DS-05: its bounces unsubscribe nobody."""
+    _, message = send_campaign(account, return_path="unsubscribes@mail.example.org")
+    place = find_place(f"unsubscribes+{tokens.bounce_token(message.public_id)}@mail.example.org")
+    assert place is not None
+    assert place.kind == InboundPlace.REPORT
 
 
 @pytest.mark.parametrize("comes_here", [True, False])

@@ -12,8 +12,8 @@ from django.db.models import Q
 
 from campaigns.inbound.correlate import read_tokens
 from campaigns.models import BaaStatus, Domain, InboundPlace, InboundRoute, Message
+from campaigns.outbox.render import UNSUBSCRIBE_LOCAL
 
-UNSUBSCRIBE_LOCAL = "unsubscribe"
 EVERY = "*"
 
 
@@ -41,10 +41,13 @@ def _find_return_path(mailbox: str) -> Place | None:
     local, _, host = mailbox.lower().rpartition("@")
     tokens = read_tokens(mailbox)
     if tokens:
-        message = Message.objects.filter(public_id=tokens[0]).values_list("submission__account_id", flat=True).first()
-        ours = message is not None and _return_paths(host).filter(account=message).exists()
-        kind = InboundPlace.UNSUBSCRIBE if local.startswith(UNSUBSCRIBE_LOCAL) else InboundPlace.REPORT
-        return Place(kind, message, message=tokens[0]) if ours and message is not None else None
+        owner = Message.objects.filter(public_id=tokens[0]).values_list("submission__account_id", flat=True).first()
+        path = _return_paths(host).filter(account=owner).first() if owner is not None else None
+        if path is None or owner is None:
+            return None
+        # Unless somebody has named the return path itself like this.
+        leaves = local.startswith(UNSUBSCRIBE_LOCAL) and not path.return_path.lower().startswith(UNSUBSCRIBE_LOCAL)
+        return Place(InboundPlace.UNSUBSCRIBE if leaves else InboundPlace.REPORT, owner, message=tokens[0])
     found = _return_paths(host).filter(return_path__iexact=mailbox, verified_at__isnull=False).first()
     return Place(InboundPlace.REPORT, found.account_id) if found is not None else None
 

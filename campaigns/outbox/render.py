@@ -25,6 +25,9 @@ from campaigns.outbox.claim import Claimed
 from campaigns.outbox.tracker import Tracker, open_tracker
 from compliance import vault
 
+# Beside the return path of a mail: whoever writes there wants no more (inbound.places).
+UNSUBSCRIBE_LOCAL = "unsubscribe"
+
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
@@ -80,6 +83,8 @@ def make_letterhead(submission: Submission) -> Letterhead:
 
 def _mail_host(domain: Domain) -> str:
     """Where mail to us may be sent: the host of the return path, when its MX record was seen to lead to our own server."""
+    if domain.return_path.lower().startswith(UNSUBSCRIBE_LOCAL):
+        return ""
     comes_here = domain.return_path and domain.findings.filter(record=RETURN_MX, ok=True).exists()
     return domain.return_path.rpartition("@")[2] if comes_here and settings.INBOUND_HOST else ""
 
@@ -116,7 +121,7 @@ def mail_recipient(letterhead: Letterhead, message: Claimed) -> MailRecipient:
 
 def _unsubscribe_mailbox(letterhead: Letterhead, message: Claimed) -> str:
     host = letterhead.unsubscribe_host
-    return f"unsubscribe+{tokens.bounce_token(message.public_id)}@{host}" if host else ""
+    return f"{UNSUBSCRIBE_LOCAL}+{tokens.bounce_token(message.public_id)}@{host}" if host else ""
 
 
 def return_path(letterhead: Letterhead, message: Claimed) -> str:
