@@ -218,8 +218,9 @@ class TestLook:
         account = make_account()
         route = make_route(account)
         make_route(account, "sales-*", action=RouteAction.FORWARD, forward_to="desk@elsewhere.example.com")
+        contact, message = send_campaign(account)
         mail = receive(evil_mail(), resolver, remote="192.0.2.1")
-        receive(write_mail(body="Plain words"), resolver)
+        receive(write_mail(f"In-Reply-To: <{message.public_id.hex}@x>", body="Plain words"), resolver)
         eyes = open_eyes(width, scheme, user=make_user(account, role=Role.OPERATOR))
         answered: list[str] = []
         eyes.page.on("response", lambda response: answered.append(response.url))
@@ -228,6 +229,7 @@ class TestLook:
         for name, path in {
             "routes": ROUTES, "route": f"{ROUTES}{route.public_id}/change/", "route-add": f"{ROUTES}add/",
             "inbox": INBOX, "mail": f"{INBOX}{mail.public_id}/change/",
+            "person": f"/admin/campaigns/contact/{contact.public_id}/change/",
         }.items():  # fmt: skip
             eyes.page.goto(path)
             eyes.look(f"inbound-{name}")
