@@ -11,6 +11,7 @@ from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
 from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
+from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
 from campaigns.models.levels import TrackingLevel
 from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
 from campaigns.models.messages import Message, MessageState
@@ -40,9 +41,9 @@ __all__ = [
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
     "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
-    "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
+    "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
     "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
-    "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
+    "ReportLevel", "RequestKey", "Role", "RouteAction", "SandboxMail", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
     "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
     "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
     "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UploadedContent", "Verdict", "WebhookDelivery",
