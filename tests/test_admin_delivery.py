@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns.admin import domains as domain_screens
-from campaigns.admin.mail_reading import read_mail
+from campaigns.content.mail_reading import read_mail
 from campaigns.domains.creation import create_domain
 from campaigns.domains.expected import expected_records
 from campaigns.models import Account, Domain, Role, SandboxMail, Sender, Transport

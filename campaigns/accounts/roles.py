@@ -20,12 +20,13 @@ class Right(Enum):
     MANAGE_SUPPRESSIONS = "manage-suppressions"
     MANAGE_KEYS = "manage-keys"
     MANAGE_WEBHOOKS = "manage-webhooks"
+    READ_MAIL = "read-mail"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.AUTHOR: frozenset({Right.VIEW, Right.COMPOSE, Right.IMPORT, Right.SEND}),
     Role.APPROVER: frozenset({Right.VIEW, Right.SEND}),
-    Role.COMPLIANCE: frozenset({Right.VIEW, Right.MANAGE_SUPPRESSIONS}),
+    Role.COMPLIANCE: frozenset({Right.VIEW, Right.MANAGE_SUPPRESSIONS, Right.READ_MAIL}),
     Role.OPERATOR: frozenset(Right),
     Role.AUDITOR: frozenset({Right.VIEW}),
     Role.VIEWER: frozenset({Right.VIEW}),

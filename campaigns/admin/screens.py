@@ -8,6 +8,7 @@ from campaigns.admin import (
     contacts,
     domains,
     imports,
+    kept_mails,
     lists,
     mailbox,
     suppressions,
@@ -18,6 +19,6 @@ from campaigns.admin import (
 )
 
 __all__ = [
-    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "lists", "mailbox",
-    "suppressions", "templates", "transports", "users", "webhooks",
+    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "kept_mails", "lists",
+    "mailbox", "suppressions", "templates", "transports", "users", "webhooks",
 ]  # fmt: skip
