@@ -125,6 +125,10 @@ def _personal_mac(body: bytes) -> bytes:
     return hmac.digest(settings.KEY_RING.token, b"personal\0" + body, hashlib.sha256)[:16]
 
 
+# What an address begins with that a mail is left by; the token of the mail follows, as in its return path.
+UNSUBSCRIBE_LOCAL = "unsubscribe"
+
+
 def bounce_token(message: UUID) -> str:
     """What a return path carries (VERP): 40 lower-case letters and digits, for mailers that change the case.
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django_q.conf import Conf
 from playwright.sync_api import expect
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import KeptMail, Role
 from campaigns.reading import archive
@@ -25,7 +27,10 @@ def _quiet_bell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_mails_are_read_again(open_eyes: Any, width: int, scheme: str) -> None:
+def test_mails_are_read_again(
+    open_eyes: Any, live_server: LiveServer, settings: Settings, width: int, scheme: str
+) -> None:
+    settings.PUBLIC_URL = settings.TRACKING_URL = live_server.url
     account = make_account(
         name="Green Garden", has_public_archive=True, active_storage_days=5, archive_storage_days=365,
         brand_color="#2e7d32", logo=base64.b64decode(PNG), logo_type="image/png",
@@ -42,7 +47,7 @@ def test_mails_are_read_again(open_eyes: Any, width: int, scheme: str) -> None:
     expect(mail.get_by_text("Hello reader")).to_be_visible()
     with page.context.expect_page() as opened:
         mail.get_by_role("link", name="Read in the browser").click()
-    assert opened.value.url.endswith(archive.issue_path(sent.campaign))
+    expect(opened.value).to_have_url(f"{live_server.url}{archive.issue_path(sent.campaign)}")
 
     eyes = open_eyes(width, scheme, user=None)
     eyes.page.goto(sent.link)

@@ -131,7 +131,7 @@ def test_under_an_agreement_no_link_shows_a_mail_and_none_is_made(sent: Sent) ->
     page = _in_archive(sent)
     Account.objects.filter(pk=sent.account.pk).update(baa_status=BaaStatus.ACTIVE)
     assert [sent.get(path).status_code for path in (link, page, f"/archive/{sent.account.slug}/")] == [404] * 3
-    sent.account.refresh_from_db()
+    sent.campaign.refresh_from_db()
     with pytest.raises(CampaignError, match="agreement"):
         archive.set_in_archive(sent.campaign, shown=True)
     submission = sent.campaign.submissions.get()
@@ -171,6 +171,7 @@ def test_somebody_of_another_account_cannot_publish_a_campaign(sent: Sent) -> No
 
 
 def test_the_archive_shows_the_mail_without_anybodys_values(sent: Sent) -> None:
+    """TR-05."""
     page = _in_archive(sent)
     assert "News for reader" in sent.get(page).content.decode()
     mail = sent.get(f"{page}mail").content.decode()

@@ -137,10 +137,13 @@ def test_a_sender_can_be_left_by_mail_and_the_mail_that_does_is_read() -> None:
         r"<http[^>]+>,\r?\n <mailto:(unsubscribe\+[^?>]+@bounce\.example\.com)\?subject=unsubscribe>", value
     )
     assert found
-    mail = f"From: forwarder@elsewhere.example\r\nTo: {found[1]}\r\nSubject: unsubscribe\r\n\r\n\r\n".encode()
+    mail = f"From: forwarder@elsewhere.example\r\nTo: {found[1]}\r\nSubject: Fwd: ???\r\n\r\n\r\n".encode()
     taken = record_bounce(mail, envelope_to=found[1], now=timezone.now(), account=sent.account)
     assert taken.result == Result.RECORDED
-    assert Suppression.objects.get(account=sent.account).address_key == sent.message().address_key
+    left = Suppression.objects.get(account=sent.account)
+    assert (left.address_key, left.list) == (sent.message().address_key, sent.list)
+    notice = mail.replace(b"\r\n\r\n", b"\r\nAuto-Submitted: auto-replied\r\n\r\n", 1)
+    assert record_bounce(notice, envelope_to=found[1], now=timezone.now()).result == Result.NOTHING
 
 
 def test_without_the_switch_or_a_return_path_there_is_no_mailto() -> None:

@@ -22,6 +22,7 @@ class DomainTrackingForm(forms.Form):
     track_clicks = forms.BooleanField(required=False, label="Count clicks, by links that lead through us")
     unsubscribe_level = forms.ChoiceField(
         choices=UnsubscribeLevel.choices,
+        required=False,
         label="Who leaves mail that went to no list, leaves",
         help_text="Mail of programs goes to no list. Who left before stays where they are when you change this.",
     )
@@ -42,6 +43,7 @@ def show_tracking(screen: Screen, request: HttpRequest, public_id: UUID) -> Http
     screen.require_change(request, domain)
 
     def save(given: dict[str, Any]) -> str:
+        given["unsubscribe_level"] = given["unsubscribe_level"] or domain.unsubscribe_level
         Domain.objects.filter(pk=domain.pk).update(**given)
         messages.success(request, "Saved.")
         return screen.url_of(domain)

@@ -127,7 +127,7 @@ def _unsubscribe_mailbox(letterhead: Letterhead, message: Claimed) -> str:
     path, sender = letterhead.return_path, letterhead.submission.sender
     if path is None or sender is None or not sender.unsubscribes_by_mail:
         return ""
-    return f"unsubscribe+{tokens.bounce_token(message.public_id)}@{path.domain}"
+    return f"{tokens.UNSUBSCRIBE_LOCAL}+{tokens.bounce_token(message.public_id)}@{path.domain}"
 
 
 def _browser_url(letterhead: Letterhead, message: Claimed) -> str:

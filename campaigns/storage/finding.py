@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
 from campaigns import addresses, tokens
 from campaigns.errors import CampaignError
@@ -63,7 +63,8 @@ def find_mails(accounts: QuerySet[Account], wanted: Wanted) -> QuerySet[KeptMail
     for word in wanted.subject.split():
         rows = rows.filter(subject__icontains=word)
     if wanted.state:
-        rows = rows.filter(public_id__in=Message.objects.filter(state=wanted.state).values("public_id"))
+        # Looked up for each copy by the message's id: there are many more messages in a state than copies on a page.
+        rows = rows.filter(Exists(Message.objects.filter(public_id=OuterRef("public_id"), state=wanted.state)))
     return rows.order_by("-pk")
 
 
