@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.apps import AppConfig
@@ -217,7 +217,7 @@ def check_private_networks() -> Iterator[CheckMessage]:
 @_sealpost_check
 def check_archive() -> Iterator[CheckMessage]:
     """E023, W005: an archive in a bucket that cannot be reached, or is reached in the clear."""
-    archive: dict[str, Any] = settings.STORAGES["archive"]
+    archive = cast("dict[str, Any]", settings.STORAGES["archive"])
     if not archive["BACKEND"].startswith("storages."):
         return
     if find_spec("storages") is None or find_spec("boto3") is None:

@@ -77,8 +77,7 @@ def test_what_a_provider_puts_together_is_kept_as_we_would_have_sent_it(settings
         make_default(account, server)
         program = Program(account)
         program.send("ann@example.com", content={"subject": "Your order", "text": "It is on its way."})
-        for pk in Message.objects.values_list("stream", flat=True):
-            tasks.dispatch_stream(pk)
+        program.work()
     (kept,) = KeptMail.objects.select_related("account")
     data = finding.open_copy(kept)
     assert b"Subject: Your order\r\n" in data

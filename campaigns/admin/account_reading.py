@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 
 from campaigns.admin.scoping import AccountScopedForm
 from campaigns.models import BaaStatus
@@ -40,6 +42,9 @@ class ReadingForm(AccountScopedForm):
         if self.instance.pk is None:
             for name in READING_FIELDS:
                 del self.fields[name]
+            return
+        where = f"{settings.PUBLIC_URL}{reverse('web:archive', args=[self.instance.slug])}"
+        self.fields["has_public_archive"].help_text = f"{self.fields['has_public_archive'].help_text} It is at {where}"
 
     def clean_has_public_archive(self) -> bool:
         wanted = bool(self.cleaned_data["has_public_archive"])

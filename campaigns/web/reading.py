@@ -27,7 +27,7 @@ def show_view(request: HttpRequest, token: str) -> HttpResponse:
     """The mail itself, as a document that can do nothing; no cookie is read or set, and nothing is counted."""
     forget_session(request)
     try:
-        view = personal.open_view(token.removesuffix("/"), now=timezone.now())
+        view = personal.open_view(token, now=timezone.now())
     except NotFound:
         return render_page("view_over", status=HTTPStatus.NOT_FOUND)
     return finish(HttpResponse(view.document, headers={"Content-Security-Policy": POLICY}))
