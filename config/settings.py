@@ -241,13 +241,13 @@ STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 
 def _archive_storage() -> dict[str, Any]:
     """Where copies of mails lie for the long term, each sealed: a bucket when one is named, else a folder."""
-    bucket = env.text("ARCHIVE_S3_BUCKET", "")
-    if not bucket:
-        folder = env.path("ARCHIVE_DIR", VAR_DIR / "archive")
-        options = {"location": folder, "allow_overwrite": True, "directory_permissions_mode": 0o700}
-        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
-    options = {
-        "bucket_name": bucket,
+    folder = {
+        "location": env.path("ARCHIVE_DIR", VAR_DIR / "archive"),
+        "allow_overwrite": True,
+        "directory_permissions_mode": 0o700,
+    }
+    bucket = {
+        "bucket_name": env.text("ARCHIVE_S3_BUCKET", ""),
         "location": env.text("ARCHIVE_S3_PREFIX", "sealpost"),
         "endpoint_url": env.service_url("ARCHIVE_S3_URL", example="https://s3.example.com", schemes=("https", "http"))
         or None,
@@ -259,7 +259,9 @@ def _archive_storage() -> dict[str, Any]:
         "file_overwrite": True,
         "signature_version": "s3v4",
     }
-    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    if bucket["bucket_name"]:
+        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": bucket}
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": folder}
 
 
 STORAGES = {

@@ -155,7 +155,7 @@ def test_a_campaign_is_in_the_archive_only_once_somebody_put_it_there(sent: Sent
     office = Client()
     office.force_login(user)
     page = f"/admin/campaigns/campaign/{sent.campaign.public_id}/"
-    assert "Show it in the archive" in office.get(page).content.decode()
+    assert "Show it there" in office.get(page).content.decode()
     office.post(f"{page}archive/", {"shown": "1"})
     assert archive.issue_path(sent.campaign) in sent.get(home).content.decode()
     office.post(f"{page}archive/", {"shown": ""})

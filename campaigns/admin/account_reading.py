@@ -26,6 +26,7 @@ class ReadingForm(AccountScopedForm):
         help_text="Such as why people got your mail. {{ name }} stands for what a program gave as landing page placeholder.",
     )
     browser_view_days = forms.IntegerField(
+        required=False,
         min_value=1,
         max_value=3650,
         label="Days a mail can be read in the browser",
@@ -45,6 +46,9 @@ class ReadingForm(AccountScopedForm):
             return
         where = f"{settings.PUBLIC_URL}{reverse('web:archive', args=[self.instance.slug])}"
         self.fields["has_public_archive"].help_text = f"{self.fields['has_public_archive'].help_text} It is at {where}"
+
+    def clean_browser_view_days(self) -> int:
+        return self.cleaned_data["browser_view_days"] or self.instance.browser_view_days
 
     def clean_has_public_archive(self) -> bool:
         wanted = bool(self.cleaned_data["has_public_archive"])

@@ -18,6 +18,7 @@ class StorageForm(AccountScopedForm):
     """Off until somebody asks for it, and always under an agreement that protects health information."""
 
     active_storage_days = forms.IntegerField(
+        required=False,
         min_value=0,
         max_value=365,
         label="Days in active storage",
@@ -25,6 +26,7 @@ class StorageForm(AccountScopedForm):
         " 0: none are kept.",
     )
     archive_storage_days = forms.IntegerField(
+        required=False,
         min_value=0,
         max_value=36_525,
         label="Days in the archive",
@@ -43,9 +45,9 @@ class StorageForm(AccountScopedForm):
             return
         used = measure(self.instance)
         self.fields["storage_limit_mb"].help_text = (
-            f"Beyond it nothing more is kept, and sending goes on. Empty: no limit. Now: {used.active:,} copies with"
-            f" {filesizeformat(used.active_bytes)} in active storage, {used.archived:,} with"
-            f" {filesizeformat(used.archived_bytes)} in the archive."
+            "Beyond it nothing more is kept, and sending goes on. Empty: no limit. Now"
+            f" {filesizeformat(used.active_bytes)} in active storage (mails: {used.active:,}) and"
+            f" {filesizeformat(used.archived_bytes)} in the archive (mails: {used.archived:,})."
         )
 
     def clean_active_storage_days(self) -> int:
@@ -55,6 +57,7 @@ class StorageForm(AccountScopedForm):
         return self._check("archive_storage_days", code="hipaa.archive-storage")
 
     def _check(self, name: str, *, code: str) -> int:
-        days: int = self.cleaned_data[name]
+        given: int | None = self.cleaned_data[name]
+        days: int = getattr(self.instance, name) if given is None else given
         check_days(self.instance, days, code=code)
         return days

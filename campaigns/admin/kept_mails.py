@@ -8,7 +8,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from campaigns import addresses
@@ -107,6 +107,7 @@ class KeptMailAdmin(RoomScreen):
         rows = find_mails(self._accounts(request), wanted)
         page, newer, older = slice_rows(rows, request, per_page=_PER_PAGE)
         mail, trouble = _read(opened)
+        keeps = Q(active_storage_days__gt=0) | Q(archive_storage_days__gt=0)
         people = _recipients([*page, *([opened] if opened else [])])
         return self.show(
             request,
@@ -119,7 +120,7 @@ class KeptMailAdmin(RoomScreen):
             keep=read_place(request),
             newer=newer,
             older=older,
-            is_kept=self._accounts(request).filter(baa_status=BaaStatus.NONE, active_storage_days__gt=0).exists(),
+            is_kept=self._accounts(request).filter(keeps, baa_status=BaaStatus.NONE).exists(),
             search_url=self.url_of(view="search"),
             opened=opened,
             recipient=people.get(opened.public_id, "") if opened else "",

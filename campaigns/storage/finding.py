@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from campaigns import addresses, tokens
 from campaigns.errors import CampaignError
@@ -125,14 +125,12 @@ def _gone() -> CampaignError:
 
 
 def measure(account: Account) -> Usage:
-    """What an account has in storage now."""
-    here = Q(sealed__isnull=False)
-    there = Q(is_archived=True)
-    rows = KeptMail.objects.filter(account=account)
-    figures = rows.aggregate(active=Sum("sealed_size", filter=here), archived=Sum("sealed_size", filter=there))
-    return Usage(
-        active=rows.filter(here).count(),
-        active_bytes=figures["active"] or 0,
-        archived=rows.filter(there).count(),
-        archived_bytes=figures["archived"] or 0,
+    """What an account has in storage now, in one query."""
+    here, there = Q(sealed__isnull=False), Q(is_archived=True)
+    figures = KeptMail.objects.filter(account=account).aggregate(
+        active=Count("pk", filter=here),
+        active_bytes=Sum("sealed_size", filter=here, default=0),
+        archived=Count("pk", filter=there),
+        archived_bytes=Sum("sealed_size", filter=there, default=0),
     )
+    return Usage(**figures)
