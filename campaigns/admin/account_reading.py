@@ -48,7 +48,8 @@ class ReadingForm(AccountScopedForm):
         self.fields["has_public_archive"].help_text = f"{self.fields['has_public_archive'].help_text} It is at {where}"
 
     def clean_browser_view_days(self) -> int:
-        return self.cleaned_data["browser_view_days"] or self.instance.browser_view_days
+        given: int | None = self.cleaned_data["browser_view_days"]
+        return given or int(self.instance.browser_view_days)
 
     def clean_has_public_archive(self) -> bool:
         wanted = bool(self.cleaned_data["has_public_archive"])
