@@ -144,7 +144,7 @@ CODES = [
     "hipaa.default-placeholders",
     "hipaa.endpoint-required",
     "hipaa.flow-ineligible",
-    "hipaa.forms-ineligible",
+    "hipaa.forms-ineligible hipaa.forward-ineligible",
     "hipaa.function-ineligible",
     "hipaa.id-format",
     "hipaa.inbound-ineligible",

@@ -146,9 +146,15 @@ def _take_over(connection: smtplib.SMTP, *, host: str) -> Established:
         # It speaks without being asked, mostly to say good-bye: its words would be taken for later answers.
         connection.close()
         raise smtplib.SMTPServerDisconnected
+    try:
+        proof = _prove(sock, host=host)
+    except (OSError, ValueError):
+        # It has gone meanwhile.
+        connection.close()
+        raise smtplib.SMTPServerDisconnected from None
     if file is not None:
         file.close()
-    return Established(sock, Offers.from_features(connection.esmtp_features), _prove(sock, host=host))
+    return Established(sock, Offers.from_features(connection.esmtp_features), proof)
 
 
 def _prove(sock: socket.socket, *, host: str) -> TlsProof | None:
