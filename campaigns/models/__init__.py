@@ -10,6 +10,7 @@ from campaigns.models.counts import StateCount
 from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
 from campaigns.models.events import Event, EventKind
+from campaigns.models.hipaa import HipaaSend, MessageFile, SendTerms
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.levels import TrackingLevel
 from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
@@ -39,10 +40,10 @@ __all__ = [
     "AddressRisk", "ApiKey", "BaaStatus", "BounceMailbox", "Breakdown", "Campaign", "CampaignKind", "CampaignState",
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
-    "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
+    "EventKind", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
     "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
-    "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
-    "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
+    "Message", "MessageFile", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
+    "ReportLevel", "RequestKey", "Role", "SandboxMail", "SendTerms", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
     "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
     "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
     "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UploadedContent", "Verdict", "WebhookDelivery",

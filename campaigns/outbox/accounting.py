@@ -81,7 +81,8 @@ def note_recovered(ids: Sequence[int], *, now: datetime) -> None:
 
 def _note(submission: Submission, approval: Approval | None, handed: Sequence[Handed], *, now: datetime) -> None:
     manifest = approval.manifest if approval is not None else {}
-    variables = manifest.get("template", {}).get("variables", [])
+    # What its author declared of each value; a manifest made elsewhere may hold none.
+    declared = (manifest.get("terms") or {}).get("values", [])
     disclosures.note_disclosures(
         handed,
         owner=str(submission.account.public_id),
@@ -89,7 +90,7 @@ def _note(submission: Submission, approval: Approval | None, handed: Sequence[Ha
         purpose=str(manifest.get("purpose", submission.purpose))[:20],
         # A program states no basis with each mail: without one every disclosure is counted.
         legal_basis=str(manifest.get("legal_basis", ""))[:20],
-        categories=sorted({str(entry["kind"]) for entry in variables if entry.get("phi") and entry.get("kind")}),
+        categories=sorted({str(entry["kind"]) for entry in declared if entry["phi"]}),
         now=now,
     )
 
