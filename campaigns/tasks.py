@@ -20,8 +20,10 @@ from campaigns.inbound import mailboxes
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
+from campaigns.planning.hipaa import starting
 from campaigns.tracking import breakdown, hit_ledger, news, telling
 from campaigns.webhooks import bell
+from compliance.models import Approval
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,12 @@ def plan_submission(submission_id: int) -> None:
     """Write the messages of a submission, then ring for everyone who may hand them over."""
     if fanout.plan_submission(submission_id):
         jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
+
+
+def start_approved(approval_id: int) -> None:
+    """Begin a HIPAA send that was approved, if its time has come; the sweep finds those whose time comes later."""
+    if approval := Approval.objects.select_related("account").filter(pk=approval_id).first():
+        starting.start_send(approval, now=timezone.now())
 
 
 def dispatch_submission(submission_id: int) -> None:
@@ -105,6 +113,11 @@ def _recover(now: datetime) -> None:
 
 def _start_campaigns(now: datetime) -> None:
     sending.start_due(now=now)
+
+
+def _start_approved(now: datetime) -> None:
+    starting.start_due(now=now)
+    starting.finish_done(now=now)
 
 
 def _judge_campaigns(now: datetime) -> None:
@@ -154,6 +167,7 @@ def _ring_for_checks(now: datetime) -> None:
 _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _recover,
     _start_campaigns,
+    _start_approved,
     _judge_campaigns,
     _ring_for_messages,
     _finish_submissions,

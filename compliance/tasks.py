@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from campaigns import jobs
-from compliance import shredding
+from compliance import retention, shredding
 from compliance.agreements import status
 from compliance.approvals import ending
 from compliance.audit import checkpoints
@@ -24,7 +24,8 @@ def write_checkpoints() -> None:
 
 
 def shred_expired() -> None:
-    """Destroy the keys of content whose last day is over. Runs every hour."""
+    """Destroy the keys of content whose last day is over, and of sends that ended. Runs every hour."""
+    retention.shred_ended(now=timezone.now())
     shredding.shred_expired(now=timezone.now())
 
 

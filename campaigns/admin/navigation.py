@@ -19,6 +19,7 @@ from campaigns.models import (
     ContactList,
     Domain,
     EmailTemplate,
+    HipaaSend,
     ImportJob,
     SandboxMail,
     Sender,
@@ -26,6 +27,7 @@ from campaigns.models import (
     Transport,
     WebhookEndpoint,
 )
+from compliance.models import Approval, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,14 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
         (
             ("Campaigns", Campaign, "m3 11 18-7-7 18-3-8zM11 14l4-4"),
             ("Templates", EmailTemplate, "M4 5h16v14H4zM4 10h16M10 10v9"),
+        ),
+    ),
+    (
+        "Compliance",
+        (
+            ("HIPAA sends", HipaaSend, "M12 3l7.5 3v5.5c0 4.5-3 7.8-7.5 9.5-4.5-1.7-7.5-5-7.5-9.5V6zM9 12l2.2 2.2L15.5 10"),
+            ("Approvals", Approval, "M4 5h16v14H4zM8 12l2.5 2.5L16 9"),
+            ("Emergency stop", Stop, "M8.5 3h7L21 8.5v7L15.5 21h-7L3 15.5v-7zM8.5 12h7"),
         ),
     ),
     (

@@ -10,6 +10,7 @@ from django.utils import timezone
 _WORDS = {
     "account": ("account", "accounts"),
     "apikey": ("API key", "API keys"),
+    "approval": ("approval", "approvals"),
     "bouncemailbox": ("bounce mailbox", "bounce mailboxes"),
     "campaign": ("campaign", "campaigns"),
     "contact": ("person", "contacts"),
@@ -17,6 +18,7 @@ _WORDS = {
     "domain": ("domain", "domains"),
     "emailtemplate": ("template", "templates"),
     "event": ("event", "events"),
+    "hipaasend": ("HIPAA send", "HIPAA sends"),
     "importjob": ("import", "imports"),
     "importrowerror": ("rejected row", "rejected rows"),
     "message": ("mail in the record", "mails in the record"),
@@ -24,6 +26,7 @@ _WORDS = {
     "sandboxmail": ("mail in the sandbox", "mails in the sandbox"),
     "sender": ("sender", "senders"),
     "softbounce": ("count of returned mail", "counts of returned mail"),
+    "stop": ("emergency stop", "emergency stops"),
     "submission": ("send", "sends"),
     "subscription": ("place on a list", "places on a list"),
     "suppression": ("do-not-email entry", "do-not-email entries"),

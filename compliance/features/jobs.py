@@ -14,6 +14,7 @@ TAGS: dict[str, str] = {
     "campaigns.tasks.look_into_mailboxes": "inbound.mail",
     "campaigns.tasks.plan_submission": "campaign.broadcast",
     "campaigns.tasks.run_import": "people.profiles",
+    "campaigns.tasks.start_approved": "hipaa.approval",
     "campaigns.tasks.sweep": "operation.health",
     "campaigns.tasks.tell_webhooks": "flow.integrations",
     "compliance.tasks.expire_approvals": "hipaa.approval",

@@ -13,6 +13,7 @@ TAGS: dict[str, str] = {
     "campaigns.ContactList": "people.profiles",
     "campaigns.Domain": "delivery.domains",
     "campaigns.EmailTemplate": "content.templates",
+    "campaigns.HipaaSend": "hipaa.send",
     "campaigns.ImportJob": "people.profiles",
     # It keeps whole mails and shows them: both are on the list.
     "campaigns.SandboxMail": "content.browser-view",
@@ -20,4 +21,6 @@ TAGS: dict[str, str] = {
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",
     "campaigns.WebhookEndpoint": "flow.integrations",
+    "compliance.Approval": "hipaa.approval",
+    "compliance.Stop": "hipaa.approval",
 }

@@ -74,6 +74,8 @@ TAGS: dict[str, str] = {
     "callbacks:^": "delivery.reports",
     "api-docs": "operation.documentation",
     "docs/": "operation.documentation",
+    "eligibility": "operation.documentation",
+    "eligibility-list": "operation.documentation",
     "openapi": "operation.documentation",
     "web:brand": "operation.documentation",
     "web:home": "account.home",
