@@ -7,6 +7,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -83,15 +84,15 @@ class HipaaOffice:
     def browser_of(self, person_id: int) -> Client:
         return self.sign_in(user=User.objects.get(pk=person_id))
 
-    @property
+    @cached_property
     def author(self) -> Client:
         return self.browser_of(self.clinic.author.id)
 
-    @property
+    @cached_property
     def approver(self) -> Client:
         return self.browser_of(self.clinic.approver.id)
 
-    @property
+    @cached_property
     def officer(self) -> Client:
         return self.browser_of(self.clinic.officer.id)
 

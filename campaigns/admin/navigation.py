@@ -27,7 +27,7 @@ from campaigns.models import (
     Transport,
     WebhookEndpoint,
 )
-from compliance.models import Approval, Stop
+from compliance.models import Approval, Authorization, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
         (
             ("HIPAA sends", HipaaSend, "M12 3l7.5 3v5.5c0 4.5-3 7.8-7.5 9.5-4.5-1.7-7.5-5-7.5-9.5V6zM9 12l2.2 2.2L15.5 10"),
             ("Approvals", Approval, "M4 5h16v14H4zM8 12l2.5 2.5L16 9"),
+            ("Authorizations", Authorization, "M6 3h9l4 4v14H6zM14 3v5h5M9 13h7M9 17h4"),
             ("Emergency stop", Stop, "M8.5 3h7L21 8.5v7L15.5 21h-7L3 15.5v-7zM8.5 12h7"),
         ),
     ),

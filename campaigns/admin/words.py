@@ -11,6 +11,7 @@ _WORDS = {
     "account": ("account", "accounts"),
     "apikey": ("API key", "API keys"),
     "approval": ("approval", "approvals"),
+    "authorization": ("authorization", "authorizations"),
     "bouncemailbox": ("bounce mailbox", "bounce mailboxes"),
     "campaign": ("campaign", "campaigns"),
     "contact": ("person", "contacts"),

@@ -1,5 +1,5 @@
 """Every screen of protected mail, in one place: importing this module registers them all."""
 
-from compliance.admin import approvals, sends, stops
+from compliance.admin import approvals, authorizations, sends, stops
 
-__all__ = ["approvals", "sends", "stops"]
+__all__ = ["approvals", "authorizations", "sends", "stops"]

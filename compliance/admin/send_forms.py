@@ -17,6 +17,7 @@ from campaigns.content.synthetic import KINDS
 from campaigns.models import Account, EmailTemplate, HipaaSend, Sender, TemplateVersion, Transport
 from campaigns.planning.hipaa.drafting import Declared, Draft
 from campaigns.planning.hipaa.recipients import KEEP_DAYS, Upload
+from compliance.admin.uploads import MOST_BYTES
 from compliance.admin.words import ANSWERS, BASES
 from compliance.approvals.attest import STATEMENTS, Statement
 from compliance.marketing import QUESTIONS
@@ -168,6 +169,15 @@ class UploadForm(forms.Form):
     accepts_shift = forms.BooleanField(
         label="I looked: names and addresses belong together", required=False, widget=forms.HiddenInput
     )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        sizes = [file.size or 0 for name in ("file", "archive") if (file := given.get(name))]
+        if sum(sizes) > MOST_BYTES:
+            raise ValidationError(
+                f"The files have more than {MOST_BYTES // (1024 * 1024)} MB together. Make several sends."
+            )
+        return given
 
     def show_shift(self) -> None:
         """Ask the question that is asked of suspicious files only."""

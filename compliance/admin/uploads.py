@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cache
 
 from django.core.files.uploadedfile import InMemoryUploadedFile
-from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -18,7 +19,7 @@ MOST_BYTES = 120 * 1024 * 1024
 
 
 class MemoryHandler(FileUploadHandler):
-    """Keeps files in memory; a request with more than MOST_BYTES is cut off, and no file of it arrives."""
+    """Keeps files in memory; of a request with more than MOST_BYTES the sizes arrive, and no content."""
 
     chunk_size = 256 * 1024
 
@@ -32,9 +33,10 @@ class MemoryHandler(FileUploadHandler):
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:  # noqa: ARG002
         self._taken += len(raw_data)
-        if self._taken > MOST_BYTES:
-            raise StopUpload(connection_reset=True)
-        self._file.write(raw_data)
+        if self._taken <= MOST_BYTES:
+            self._file.write(raw_data)
+        else:
+            self._file.truncate(0)
 
     def file_complete(self, file_size: int) -> InMemoryUploadedFile:
         self._file.seek(0)
@@ -43,13 +45,19 @@ class MemoryHandler(FileUploadHandler):
         )
 
 
+@cache
+def _protected() -> tuple[str, ...]:
+    """How the addresses of screens begin that take files about people."""
+    return tuple(reverse(f"admin:{name}_changelist") for name in ("campaigns_hipaasend", "compliance_authorization"))
+
+
 class SealedUploadMiddleware:
-    """For the screens of HIPAA sends, before anybody looks at what was posted."""
+    """For the screens that take files about people, before anybody looks at what was posted."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.method == "POST" and request.path.startswith(reverse("admin:campaigns_hipaasend_changelist")):
+        if request.method == "POST" and request.path.startswith(_protected()):
             request.upload_handlers = [MemoryHandler(request)]
         return self._get_response(request)

@@ -22,5 +22,6 @@ TAGS: dict[str, str] = {
     "campaigns.Transport": "delivery.transports",
     "campaigns.WebhookEndpoint": "flow.integrations",
     "compliance.Approval": "hipaa.approval",
+    "compliance.Authorization": "hipaa.send",
     "compliance.Stop": "hipaa.approval",
 }
