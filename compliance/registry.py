@@ -218,7 +218,7 @@ HIPAA_ENDPOINT = BOOK.add_feature(
     Feature(
         "hipaa.endpoint",
         hipaa_eligible=True,
-        reason="It is the one way in for protected information of programs.",
+        reason="It is the one way in for protected information.",
         clause="Dedicated HIPAA endpoint for PHI traffic",
         requires=_EVERY_MAIL,
     )

@@ -16,13 +16,13 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import Account, Event, Message, SandboxMail, Submission, Transport
-from campaigns.outbox import holds, recovery
+from campaigns.outbox import accounting, holds
 from campaigns.outbox.custody import INTEGRITY
 from campaigns.outbox.dispatch import SliceResult, dispatch_slice
 from campaigns.planning import fanout, sending
 from compliance.agreements import recording, status
 from compliance.approvals import stopping
-from compliance.models import Approval, AuditEvent, Baa, Disclosure
+from compliance.models import Approval, AuditEvent, Baa, Disclosure, Stop
 from tests.factories import make_account, make_campaign, make_contact, make_list
 from tests.hipaa import HOST, Authority, Clinic, ClinicSend, make_clinic, make_send
 from tests.smtp_server import Conversation, RawServer, polite
@@ -94,8 +94,8 @@ def test_what_a_dead_worker_handed_over_is_accounted_for(send: ClinicSend) -> No
     Message.objects.update(state="sending", claimed_by="dead")
     ids = list(Message.objects.values_list("pk", flat=True))
     Message.objects.filter(pk__in=ids).update(state="sent")
-    recovery.accounting.note_recovered(ids, now=timezone.now())
-    recovery.accounting.note_recovered(ids, now=timezone.now())
+    for _ in range(2):
+        accounting.note_recovered(ids, now=timezone.now())
     assert Disclosure.objects.filter(legal_basis="treatment").count() == 2
 
 
@@ -153,7 +153,7 @@ def test_mail_goes_on_once_a_stop_is_lifted_however_long_it_stood(
     stop(send)
     Submission.objects.update(valid_until=timezone.now() + timedelta(seconds=1))
     dispatch(send)
-    standing = stopping.Stop.objects.get()
+    standing = Stop.objects.get()
     stopping.lift_stop(standing, owner=clinic.owner, by=clinic.officer, now=timezone.now())
     assert Submission.objects.get(pk=send.submission.pk).valid_until > timezone.now() + timedelta(minutes=30)
     dispatch(send)

@@ -9,31 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from campaigns.errors import CampaignError
 from campaigns.models import Lane, Submission
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.parts import read_parts
 from campaigns.outbox.payload import Personal, open_recipients
 from compliance.approvals import starting
-from compliance.approvals.starting import IntegrityFailed
 from compliance.manifest import make_leaf
 from compliance.models import Approval
 
 INTEGRITY = "hipaa.integrity"
 
 
+class NotApproved(CampaignError):
+    """Somebody stopped the send, or ended its approval, since the slice asked what holds it."""
+
+    def __init__(self) -> None:
+        super().__init__("hipaa.not-approved", "This send is not approved.", action="Submit it for approval.")
+
+
 class Custody:
     """What is asked of each message of one submission before it leaves; ordinary mail is handed on as it is."""
 
     def __init__(self, submission: Submission) -> None:
-        """Raises IntegrityFailed when what the messages share is not what was approved."""
+        """Raises NotApproved, and IntegrityFailed when what the messages share is not what was approved."""
         self.approval: Approval | None = None
         self._submission = submission
         self._is_protected = submission.lane == Lane.HIPAA
         if self._is_protected and submission.campaign_id is not None:
             self.approval = starting.find_sending(submission.campaign_id)
             if self.approval is None:
-                # Somebody ended it since the slice asked what holds it.
-                raise IntegrityFailed
+                raise NotApproved
             starting.check_parts(self.approval, parts=read_parts(submission, approved=self.approval.manifest))
 
     def receive(self, messages: list[Claimed]) -> list[Claimed]:

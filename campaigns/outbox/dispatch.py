@@ -21,6 +21,7 @@ from campaigns.models import Lane, MessageState, Submission, SubmissionState, Tr
 from campaigns.outbox import accounting, breaker, claim, finish, holds, recovery, stream, transports
 from campaigns.outbox.accounting import HandedOver
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.custody import NotApproved
 from campaigns.outbox.intake import Wait
 from campaigns.outbox.journal import Journal, Mark
 from campaigns.outbox.prepare import Prepares
@@ -108,6 +109,10 @@ def _run(work: Work, *, until: float, limit: int) -> _Slice | None:
         preparer = work.open_preparer(takes_content=transport.takes_content)
     except TransportError as error:
         _note_trouble(work, error)
+        return None
+    except NotApproved as error:
+        work.wait(timezone.now() + holds.ASK_AGAIN, error.safe_text)
+        breaker.leave(work.transport, now=timezone.now())
         return None
     except IntegrityFailed as error:
         work.void_approval()

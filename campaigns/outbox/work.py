@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from django.utils import timezone
@@ -14,13 +14,13 @@ from campaigns.outbox import control, counts, due, holds, rates
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.intake import Intake, Intakes
 from campaigns.outbox.prepare import Preparer, Prepares
+from campaigns.outbox.windows import VALID_FOR
 from compliance.approvals import ending, starting
 from compliance.audit import SYSTEM
 from compliance.standing import Hold
 
 JUDGE_EVERY = 5.0  # seconds between looks at its bounces and complaints
 JUDGE_REST = 50  # times as long as a look took, at least: it counts mails, and a campaign has a million of them
-HELD_TIME = timedelta(hours=1)  # that what is held may still be tried, counted from the last look at it
 
 
 class Work(Protocol):
@@ -96,7 +96,7 @@ class SubmissionWork:
         hold = holds.find_send_hold(self._submission, now=now)
         if hold is not None and self._submission.campaign_id is not None:
             # Its time stands still meanwhile: nothing expires because an agreement was being renewed.
-            due.extend_submission(self._submission.pk, until=now + HELD_TIME)
+            due.extend_submission(self._submission.pk, until=now + VALID_FOR)
         return hold
 
     def refusal(self, preparer: Prepares) -> str:

@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from campaigns import addresses
 from campaigns.addresses import Address
 from campaigns.errors import AddressError, CampaignError
+from campaigns.models import Lane
 from campaigns.outbox.finished import check_recipient
 from campaigns.smtp import commands, replies
 from campaigns.smtp.commands import BadArgument
@@ -147,6 +148,7 @@ class Conversation(LineProtocol):
         if not await self._login.is_still_welcome(remote=self._remote):
             return replies.NOT_WELCOME
         assert self._login.caller is not None
+        await self._login.check_standing()
         self._login.caller.rights.require(address.domain)
         self._transaction = Transaction(address.mailbox, smtputf8)
         return replies.SENDER_OK
@@ -173,7 +175,9 @@ class Conversation(LineProtocol):
         return replies.TOO_MANY_FAULTS if self._refused > self._desk.limits.refused_recipients else reply
 
     def _check_recipient(self, transaction: Transaction, argument: str) -> str:
-        if len(transaction.recipients) >= self._desk.limits.recipients:
+        # Of protected mail each recipient gets a mail of their own; clients hand in the others by another one.
+        most = 1 if self._entrance.lane == Lane.HIPAA else self._desk.limits.recipients
+        if len(transaction.recipients) >= most:
             self._since_mail -= 1
             return replies.TOO_MANY_RECIPIENTS
         path = commands.read_path(argument, keyword="TO")
@@ -237,6 +241,9 @@ class Conversation(LineProtocol):
             )
         except NotStored:
             return replies.LATER
+        except CampaignError as error:
+            await self._login.note_refusal(error)
+            raise
         self._mails += 1
         self._since_mail = 0
         return replies.queued(message_id)

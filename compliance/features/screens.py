@@ -20,7 +20,8 @@ TAGS: dict[str, str] = {
     "campaigns.Sender": "delivery.domains",
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",
-    "campaigns.WebhookEndpoint": "flow.integrations",
+    # Signed under an agreement, and of a mail they tell an id, a state and a moment.
+    "campaigns.WebhookEndpoint": "delivery.reports",
     "compliance.Approval": "hipaa.approval",
     "compliance.Authorization": "hipaa.send",
     "compliance.Stop": "hipaa.approval",

@@ -59,6 +59,18 @@ TAGS: dict[str, str] = {
     "validate_many": "api.email",
     "validate_one": "api.email",
     "verify_domain": "delivery.domains",
+    # The HIPAA endpoint, at a host of its own
+    "hipaa-bulk": "hipaa.endpoint",
+    "hipaa-bulk-status": "hipaa.endpoint",
+    "hipaa-change-bulk-status": "hipaa.endpoint",
+    "hipaa-logs": "hipaa.endpoint",
+    "hipaa-logs-v1": "hipaa.endpoint",
+    "hipaa-nothing": "hipaa.endpoint",
+    "hipaa-reports": "hipaa.endpoint",
+    "hipaa-reports-v1": "hipaa.endpoint",
+    "hipaa-reschedule": "hipaa.endpoint",
+    "hipaa-send-email": "hipaa.endpoint",
+    "hipaa-send-email-by-form": "hipaa.endpoint",
     # The admin beside its models, callbacks and public pages.
     "admin:index": "account.home",
     "admin:login": "account.home",
