@@ -35,6 +35,7 @@ class HipaaSendAdmin(RoomScreen):
         "Somebody else approves it before anything leaves."
     )
     add_label: ClassVar[str] = "New HIPAA send"
+    change_list_template = "admin/hipaa/sends.html"
 
     def get_urls(self) -> list[URLPattern]:
         return [*SendPages(self).urls(), *super().get_urls()]
