@@ -45,8 +45,8 @@ def test_one_writes_and_submits_another_approves(
     author = enter(open_eyes(width, scheme), office.author, live_server)
     author.page.goto(reverse("admin:campaigns_hipaasend_add"))
     author.page.get_by_label("Name", exact=True).fill("November appointments")
-    author.page.get_by_label("Template").select_option(label="Appointments")
-    author.page.get_by_label("From").select_option(index=1)
+    author.page.get_by_label("Template", exact=True).select_option(label="Appointments")
+    author.page.get_by_label("From", exact=True).select_option(index=1)
     author.page.get_by_label("Why is it permitted?").select_option("treatment")
     for name, answer in (("promotes", "no"), ("paid", "no"), ("refill", "no"), ("care", "yes")):
         author.page.locator(f"input[name={name}][value={answer}]").check()

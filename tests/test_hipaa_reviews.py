@@ -22,6 +22,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from campaigns import tasks
 from campaigns.models import BaaStatus, Campaign, HipaaSend, Message, MessageState, Role, Submission
+from campaigns.outbox import control
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.planning.hipaa import starting, tls
 from campaigns.planning.hipaa.checking import find_submission
@@ -291,6 +292,19 @@ def test_the_stop_holds_what_is_on_its_way_and_lifting_it_lets_it_go(office: Hip
     assert set(Message.objects.values_list("state", flat=True)) == {MessageState.QUEUED}
     office.officer.post(reverse("admin:compliance_stop_lift", args=[Stop.objects.get().pk]))
     assert state(approval) == State.SENDING
+
+
+def test_a_send_that_stopped_by_itself_goes_on_as_it_was_approved(office: HipaaOffice) -> None:
+    office.approve(office.submitted())
+    starting.start_send(Approval.objects.get(), now=timezone.now())
+    control.stop_submission(Submission.objects.get(), because="Too much of it came back.")
+    send = HipaaSend.objects.get()
+    assert "Too much of it came back" in text(office.author.get(url(send)))
+    office.author.post(url(send, "resume"))
+    assert Submission.objects.get().state == "planning"
+    tasks.plan_submission(Submission.objects.get().pk)
+    dispatch_slice(Submission.objects.get().pk)
+    assert list(Message.objects.values_list("state", flat=True)) == ["sent"] * 3
 
 
 def test_the_rest_of_a_send_can_be_cancelled_for_good(office: HipaaOffice) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from campaigns.content.compile import compile_version
+from campaigns.content.draft import BUILT_IN
 from campaigns.content.links import find_links
 from campaigns.errors import CampaignError
 from campaigns.models import HipaaSend, Message, Submission
@@ -91,7 +92,9 @@ def list_addresses(send: HipaaSend) -> list[str]:
         shown = compile_version(send.content).preview({})
     except CampaignError:
         return []
-    return list(dict.fromkeys(link.url for link in find_links(shown.html)))
+    found = dict.fromkeys(link.url for link in find_links(shown.html))
+    # The reader's own link to opt out is ours, and another one in each mail.
+    return [url for url in found if url != BUILT_IN["unsubscribe_url"]]
 
 
 def _override(hit: ScanHit, answer: Any) -> Override:

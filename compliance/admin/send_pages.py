@@ -22,7 +22,7 @@ from campaigns.models import Account, CampaignState, HipaaSend
 from campaigns.outbox.reports import campaign_report
 from campaigns.planning import sending
 from campaigns.planning.hipaa import checking, drafting, outcome, recipients, scan, starting, submitting
-from compliance import marketing
+from compliance import audit, marketing
 from compliance.admin import send_preview
 from compliance.admin.acting import network_of, person_of
 from compliance.admin.send_forms import DraftForm, StatementForm, UploadForm, ValueForm, value_forms
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _FOLDER = "admin/hipaa"
 _PER_PAGE = 50
-_EVIDENCE_ROLES = frozenset({"author", "approver", "compliance", "auditor"})
+_READING_ROLES = frozenset({"author", "approver", "compliance", "auditor"})
 _Act = Callable[[HipaaSend, Person], object]
 
 
@@ -198,7 +198,7 @@ class SendPages:
             "is_draft": is_draft,
             "may_write": drafting.may_write(by),
             "may_stop": by.is_superuser or bool(by.roles & quorum.STOPPING_ROLES),
-            "may_export": bool(by.roles & _EVIDENCE_ROLES),
+            "may_export": bool(by.roles & _READING_ROLES),
             "basis": BASES.get(send.terms.legal_basis, ""),
             "judgement": marketing.judge(send.terms.answers),
             "overrides": OVERRIDES,
@@ -228,11 +228,13 @@ class SendPages:
     def list_messages(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """What became of each message: by id and masked address; there is no search."""
         send, by = self._find(request, public_id)
-        if not by.roles:
+        if not by.roles & _READING_ROLES:
             raise PermissionDenied
         submission = checking.find_submission(send)
         page = outcome.page_messages(submission, number=request.GET.get("page", ""), size=_PER_PAGE)
         rows = outcome.list_outcomes(submission, list(page)) if submission else []
+        owner, about = str(send.account.public_id), Ref("campaign", str(send.public_id))
+        audit.note("phi.viewed", owner=owner, actor=Ref("person", str(by.id)), about=about, data={"masked": len(rows)})
         response = self._show(request, send, "messages.html", title="Messages", page=page, rows=rows)
         response["Cache-Control"] = "no-store"
         return response
@@ -245,7 +247,7 @@ class SendPages:
     def download_evidence(self, request: HttpRequest, public_id: UUID) -> HttpResponseBase:
         """A ZIP that proves how the newest revision was approved and what became of it, without address or content."""
         send, by = self._find(request, public_id)
-        if not by.roles & _EVIDENCE_ROLES:
+        if not by.roles & _READING_ROLES:
             raise PermissionDenied
         approval = Approval.objects.filter(campaign=send.pk).order_by("-revision").first()
         if approval is None:
