@@ -131,8 +131,7 @@ class ClinicSend:
         known = describe_send(
             fresh.campaign, content=fresh.content, sender=fresh.sender, transport=fresh.transport, purpose=fresh.purpose
         )
-        basis = {"basis": "treatment", "values": [{"name": "appointment", "kind": "date", "phi": True}]}
-        stated = {"legal_basis": basis, "schedule": "now", "attachments": []}
+        stated = {"legal_basis": "treatment", "schedule": "now", "attachments": []}
         return {**dict.fromkeys(PARTS - MADE_HERE, ""), **known, **stated}
 
     def leaves(self) -> list[Leaf]:

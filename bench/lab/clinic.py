@@ -102,7 +102,7 @@ def begin(*, messages: int) -> dict[str, Any]:
     )  # fmt: skip
     for first in range(0, messages, _CHUNK):
         _write(submission, range(first, min(first + _CHUNK, messages)))
-    parts = dict.fromkeys(PARTS - MADE_HERE, "") | {"legal_basis": {"basis": "treatment", "values": []}}
+    parts = dict.fromkeys(PARTS - MADE_HERE, "") | {"legal_basis": "treatment"}
     parts |= describe_send(campaign, content=version, sender=sender, transport=relay, purpose="transactional")
     leaves = _leaves(submission)
     send = Send(

@@ -21,8 +21,8 @@ from compliance.features import Kind, find_capability
 from compliance.features.capabilities import UNLISTED, Capability
 from compliance.features.eligibility import TAGS, NotEligible
 
-# What is in these is a recipient's own, and sealed: any names, any values.
-_OPAQUE = frozenset({"placeholders"})
+# Objects with names of the caller's choosing: what is in a recipient's own is sealed, the others are refused as a whole.
+_FREE = frozenset({"placeholders", "defaultPlaceholders", "landingPagePlaceholders", "headers"})
 _IDS = "api.free-ids"
 _STORAGE = "api.storage-flags"
 _KNOWN = frozenset(TAGS[Kind.FIELD])
@@ -90,15 +90,15 @@ def check_key(request: HttpRequest, header: str) -> None:
 
 def _check(name: str, value: Any, path: str) -> None:
     capability = find_capability(Kind.FIELD, name)
-    if not capability.is_eligible and not _says_nothing(capability, value):
+    if not capability.is_eligible and not _says_nothing(name, capability, value):
         raise FieldRefused(capability, path)
 
 
-def _says_nothing(capability: Capability, value: Any) -> bool:
+def _says_nothing(name: str, capability: Capability, value: Any) -> bool:
     """Whether an ineligible field asks for nothing: empty, false, or what is done anyway."""
     if isinstance(value, Mapping):
         # A group of fields, each of which is looked at by itself.
-        return True
+        return not value or name not in _FREE
     if capability.key == _IDS:
         return value is None or (isinstance(value, str) and is_opaque(value))
     if capability.key == _STORAGE:
@@ -118,7 +118,7 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, str, Any]]:
         is_known = name in _KNOWN
         inner = (f"{path}.{name}" if path else name) if is_known else (path or "requestBody")
         yield inner, name if is_known else "", entry
-        if name not in _OPAQUE:
+        if name not in _FREE:
             yield from _walk(entry, inner)
 
 
