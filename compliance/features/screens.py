@@ -20,4 +20,11 @@ TAGS: dict[str, str] = {
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",
     "campaigns.WebhookEndpoint": "flow.integrations",
+    "compliance.ActivityReview": "hipaa.evidence",
+    "compliance.AuditEvent": "hipaa.evidence",
+    "compliance.Baa": "hipaa.agreements",
+    "compliance.Disclosure": "hipaa.evidence",
+    "compliance.EmergencyAccess": "account.people",
+    "compliance.Incident": "hipaa.evidence",
+    "compliance.ShredCertificate": "hipaa.retention",
 }
