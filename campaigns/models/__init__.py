@@ -15,6 +15,7 @@ from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, Impo
 from campaigns.models.levels import TrackingLevel
 from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
 from campaigns.models.messages import Message, MessageState
+from campaigns.models.people import KeptDraft, RecoveryCode, SecondFactor
 from campaigns.models.pools import LOWEST_PRIORITY, PoolAssignment, PoolMember, TransportPool
 from campaigns.models.preferences import Frequency, Goodbye, LeavingReason, Preference
 from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCount
@@ -41,9 +42,9 @@ __all__ = [
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
     "EventKind", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
-    "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
-    "Message", "MessageFile", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
-    "ReportLevel", "RequestKey", "Role", "SandboxMail", "SendTerms", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
+    "KeptDraft", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
+    "Message", "MessageFile", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "RecoveryCode", "ReportKind",
+    "ReportLevel", "RequestKey", "Role", "SandboxMail", "SecondFactor", "SendTerms", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
     "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
     "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
     "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UploadedContent", "Verdict", "WebhookDelivery",

@@ -65,6 +65,7 @@ ACTIONS: dict[str, str] = {
     "audit.reviewed": "The activity of a week was reviewed.",
     "breakglass.opened": "Emergency access was opened.",
     "breakglass.closed": "Emergency access was closed.",
+    "breakglass.reviewed": "Emergency access was reviewed.",
     "incident.opened": "An incident was opened.",
     "incident.assessed": "An incident was assessed.",
     "settings.changed": "A setting that protects data was changed.",

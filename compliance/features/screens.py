@@ -25,4 +25,11 @@ TAGS: dict[str, str] = {
     "compliance.Approval": "hipaa.approval",
     "compliance.Authorization": "hipaa.send",
     "compliance.Stop": "hipaa.approval",
+    "compliance.ActivityReview": "hipaa.evidence",
+    "compliance.AuditEvent": "hipaa.evidence",
+    "compliance.Baa": "hipaa.agreements",
+    "compliance.Disclosure": "hipaa.evidence",
+    "compliance.EmergencyAccess": "account.people",
+    "compliance.Incident": "hipaa.evidence",
+    "compliance.ShredCertificate": "hipaa.retention",
 }
