@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -21,6 +23,8 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from campaigns import tasks
+from campaigns.content.draft import draft_of
+from campaigns.content.versions import create_version
 from campaigns.models import BaaStatus, Campaign, HipaaSend, Message, MessageState, Role, Submission
 from campaigns.outbox import control
 from campaigns.outbox.dispatch import dispatch_slice
@@ -235,6 +239,18 @@ def test_nobody_approves_their_own_send_and_no_stranger_sees_it(office: HipaaOff
     assert stranger.get(review(approval)).status_code == 404
     assert office.approve(approval, stranger).status_code == 404
     assert stranger.get(review(approval, "preview")).status_code == 404
+
+
+def test_whoever_wrote_the_template_does_not_approve_what_is_made_of_it(office: HipaaOffice) -> None:
+    """Four eyes by contribution, §3.1."""
+    writer = User.objects.get(pk=office.clinic.approver.id)
+    draft = replace(draft_of(office.version), subject="A message from all of us")
+    create_version(office.template, draft=draft, author=writer)
+    approval = office.submitted()
+    assert "You had a hand in this send" in text(office.approver.get(review(approval)))
+    assert office.approve(approval).status_code == 403
+    office.approve(approval, office.officer)
+    assert state(approval) == State.APPROVED
 
 
 # --- Leaving ------------------------------------------------------------------------------------------------------

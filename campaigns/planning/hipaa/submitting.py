@@ -11,13 +11,14 @@ from django.db import transaction
 from campaigns.content.draft import draft_of
 from campaigns.content.placement import find_unused
 from campaigns.errors import CampaignError
-from campaigns.models import HipaaSend, Submission
+from campaigns.models import HipaaSend, Submission, TemplateVersion
 from campaigns.outbox.leaves import read_leaves
 from campaigns.outbox.parts import describe_send
 from campaigns.planning.hipaa.checking import check_send, find_submission
 from campaigns.planning.hipaa.drafting import UNFINISHED, lock_draft
 from campaigns.planning.hipaa.scan import scan_send
 from compliance.approvals import submitting
+from compliance.approvals.contributions import find_contributors, note_contribution
 from compliance.approvals.quorum import Person
 from compliance.approvals.submitting import Send
 from compliance.facts import Finding
@@ -47,6 +48,7 @@ def submit_send(
         submission = find_submission(send)
         assert submission is not None
         assert submission.content is not None
+        _count_writer(submission.content)
         offered = Send(
             account_id=send.account_id,
             campaign_id=send.pk,
@@ -62,6 +64,14 @@ def submit_send(
             attested=attested,
         )
         return submitting.submit(offered, by=by, network=network, now=now)
+
+
+def _count_writer(content: TemplateVersion) -> None:
+    """Whoever wrote the version had a hand in it, also when that was before the account came under an agreement."""
+    thing = ("template", str(content.template.public_id))
+    writer = content.created_by_id
+    if writer is not None and writer not in find_contributors([thing], since=None):
+        note_contribution(thing, person_id=writer, part="template", now=content.created_at)
 
 
 def read_all_parts(submission: Submission) -> dict[str, Any]:
