@@ -128,7 +128,7 @@ def _log_in(config: RelayConfig, context: ssl.SSLContext | None) -> smtplib.SMTP
 def _start_tls(connection: smtplib.SMTP, context: ssl.SSLContext | None) -> None:
     if not connection.has_extn("starttls"):
         text = "The relay offers no encryption, as its settings ask for."
-        raise TransportError("transport.tls-not-offered", text, permanent=True)
+        raise TransportError("transport.tls-not-offered", text, permanent=True) from None
     connection.starttls(context=context)
     connection.ehlo_or_helo_if_needed()
 
