@@ -75,6 +75,7 @@ def test_one_writes_and_submits_another_approves(
     approver.look("7-queue")
     approver.page.goto(review(approval))
     tick_everything(approver)
+    approver.page.evaluate("scrollTo(0, 0)")
     approver.look("8-review")
     approver.press("Approve sending to 480 people")
     approver.look("9-approved")
