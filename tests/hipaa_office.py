@@ -53,7 +53,7 @@ def archive(files: Mapping[str, bytes]) -> bytes:
     return raw.getvalue()
 
 
-def statements(*, basis: bool = False, **changes: str) -> dict[str, str]:
+def statements(**changes: str) -> dict[str, str]:
     """All seven, ticked and answered, as a form posts them."""
     ticks = {statement.code: "on" for statement in STATEMENTS}
     return {**ticks, "A2-authorization": "not-required-treatment", **changes}

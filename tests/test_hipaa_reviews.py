@@ -343,9 +343,9 @@ def test_an_authorization_revoked_on_the_way_stops_that_mail(office: HipaaOffice
     signed = [Signed(key, "F-1", now.date(), is_paid=True) for key in keys]
     authorizations.record(clinic.account.pk, signed, owner=clinic.owner, by=clinic.author, now=now)
     office.author.post(url(send, "submit"), statements(**{"A2-authorization": "on-file"}))
-    approval = Approval.objects.get()
-    office.approve(approval, **{"A2-authorization": "on-file"})
-    office.approve(approval, office.officer, **{"A2-authorization": "on-file"})
+    approval, on_file = Approval.objects.get(), {"A2-authorization": "on-file"}
+    office.approve(approval, office.approver, **on_file)
+    office.approve(approval, office.officer, **on_file)
     starting.start_send(Approval.objects.get(), now=now)
     authorizations.revoke(clinic.account.pk, address_key=keys[1], owner=clinic.owner, by=clinic.officer, now=now)
     dispatch_slice(Submission.objects.get().pk)

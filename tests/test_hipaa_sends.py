@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -26,7 +28,7 @@ from campaigns.models import (
     Submission,
     SubmissionState,
 )
-from campaigns.outbox.payload import open_recipients
+from campaigns.outbox.payload import Personal, open_recipients
 from campaigns.planning.hipaa import checking
 from compliance import authorizations, vault
 from compliance.admin.uploads import MemoryHandler
@@ -44,6 +46,19 @@ PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF"
 @pytest.fixture
 def office() -> HipaaOffice:
     return HipaaOffice()
+
+
+class Kept(NamedTuple):
+    """A message as far as it takes to open it."""
+
+    public_id: UUID
+    address_key: str
+    placeholders_sealed: bytes
+
+
+def open_all(submission: Submission, messages: Iterable[Message]) -> list[Personal | None]:
+    kept = [Kept(one.public_id, one.address_key, bytes(one.placeholders_sealed or b"")) for one in messages]
+    return open_recipients(kept, submission_of=lambda _: submission)
 
 
 def text(answer: Any) -> str:
@@ -135,10 +150,10 @@ def test_recipients_are_sealed_for_themselves_alone(office: HipaaOffice) -> None
     send = office.ready(people=2)
     submission = Submission.objects.get(campaign=send)
     first, second = Message.objects.order_by("pk")
-    opened = open_recipients([first, second], submission_of=lambda _: submission)
+    opened = open_all(submission, [first, second])
     assert [one.values["visit"] for one in opened if one] == ["1 March 2027", "2 March 2027"]
     first.placeholders_sealed, second.placeholders_sealed = second.placeholders_sealed, first.placeholders_sealed
-    assert open_recipients([first, second], submission_of=lambda _: submission) == [None, None]
+    assert open_all(submission, [first, second]) == [None, None]
 
 
 def test_nothing_of_a_file_is_anywhere_in_the_clear(office: HipaaOffice, caplog: pytest.LogCaptureFixture) -> None:
@@ -241,7 +256,7 @@ def test_a_file_of_ones_own_is_sealed_by_a_neutral_name(office: HipaaOffice) -> 
     kept = MessageFile.objects.get()
     assert PDF not in bytes(kept.data_sealed)
     submission = Submission.objects.get()
-    opened = open_recipients(list(Message.objects.order_by("pk")), submission_of=lambda _: submission)
+    opened = open_all(submission, Message.objects.order_by("pk"))
     assert [[entry.name for entry in one.files] for one in opened if one] == [["document.pdf"], []]
 
 
