@@ -151,7 +151,7 @@ def test_an_account_that_is_suspended_or_stopped_sends_nothing(program: ClinicPr
 
 
 def test_nothing_else_answers_at_the_hipaa_host_and_nothing_of_it_elsewhere(program: ClinicProgram) -> None:
-    for path in ("/admin/", "/docs", "/u/x", "/email/4/templates", "/email/1/domains", "/email/4/mime", "/"):
+    for path in ("/admin/", "/docs", "/u/x", "/email/4/templates", "/email/1/domains", "/email/1/content", "/"):
         assert program.ask("GET", path).status_code == 404, path
     assert program.ask("POST", "/email/4/messages", raw=b"{", headers={"host": "testserver"}).status_code == 403
 
@@ -302,6 +302,42 @@ def test_a_form_with_a_file_is_taken(program: ClinicProgram, tmp_path: Path) -> 
 )
 def test_nobody_is_asked_for_by_address(program: ClinicProgram, path: str) -> None:
     assert program.ask("GET", path).status_code == 400
+
+
+def finished(program: ClinicProgram, **changes: Any) -> Any:
+    head = {
+        "From": program.sender,
+        "To": "ann@example.org",
+        "Subject": "A message from your clinic",
+        **changes.pop("head", {}),
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    raw = base64.b64encode(f"{lines}\r\n{CANARY}\r\n".encode()).decode()
+    return program.ask("POST", "/email/4/mime", {"mimeMessage": raw, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"callbackData": CANARY}, "hipaa.callback-data"),
+        ({"destinations": ["ann@example.org", "ben@example.org"]}, "hipaa.copies-ineligible"),
+        ({"head": {"Cc": "ben@example.org"}}, "hipaa.copies-ineligible"),
+        ({"head": {"X-IB-callback-data": CANARY}}, "hipaa.callback-data"),
+        ({"head": {"Subject": "Your HIV test results"}}, "hipaa.placeholder-scope"),
+        ({}, ""),
+    ],
+)
+def test_a_finished_mail_is_one_persons_and_its_head_says_nothing(
+    program: ClinicProgram, changes: dict[str, Any], code: str
+) -> None:
+    response = finished(program, **changes)
+    if not code:
+        assert response.status_code == 200, response.content
+        assert Message.objects.get().recipient == ""
+        return
+    assert response.json()["requestError"]["serviceException"]["messageId"] == code
+    assert CANARY not in response.content.decode()
+    assert not Message.objects.exists()
 
 
 # --- The official client, and the mail that leaves ----------------------------------------------------------------

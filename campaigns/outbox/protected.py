@@ -78,6 +78,9 @@ def _people(request: EmailRequest) -> list[str]:
 
 
 def _is_shared(_: Batch, request: EmailRequest) -> bool:
+    # The body of a finished mail is one person's alone, so it goes to nobody else.
+    if request.payload.raw and sum(len(group.to) for group in request.groups) > 1:
+        return True
     return any(group.cc or group.bcc or (group.together and len(group.to) > 1) for group in request.groups)
 
 

@@ -11,7 +11,7 @@ from ninja import Router
 
 from campaigns.accounts.keys import Credential
 from campaigns.accounts.refusals import note_refusal
-from campaigns.api import form_sending, schemas, sending
+from campaigns.api import form_sending, mime, schemas, sending
 from campaigns.api.composing import Composed, Composer, check_time
 from campaigns.api.envelopes import Violation
 from campaigns.api.forms import read_form
@@ -36,7 +36,7 @@ router = Router(tags=["Sending"])
 def send_email(request: HttpRequest) -> HttpResponse:
     """Up to 1,000 recipients, each with a mail of their own and values of their own. The 200 comes when all are stored."""
     with _kept(request):
-        body = strict.read_request(request)
+        body = strict.read_body(request, schemas.EmailRequest)
         return _send(request, body, most_days=sending.MOST_DAYS, key="destination", status=statuses.ENROUTE)
 
 
@@ -57,6 +57,22 @@ def send_email_by_form(request: HttpRequest) -> HttpResponse:
         body = form_sending.read_request(form)
         with form_sending.paths_of_form():
             return _send(request, body, most_days=sending.MOST_DAYS_BY_FORM, key="to", status=statuses.ACCEPTED)
+
+
+@router.post(
+    "/4/mime",
+    auth=SEND,
+    operation_id="send_protected_mime_email",
+    url_name="hipaa-send-mime",
+    summary="Send a finished mail with protected health information",
+    response={200: schemas.SendResponse, **schemas.OLDER, 503: schemas.ApiException},
+    by_alias=True,
+)
+def send_mime_email(request: HttpRequest) -> HttpResponse:
+    """To one person, whose alone its body is; its head holds nothing about them."""
+    with _kept(request):
+        strict.check_key(request, schemas.IDEMPOTENCY)
+        return mime.send_mime_email(request, strict.read_body(request, mime.MimeRequest))
 
 
 def _send(

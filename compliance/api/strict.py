@@ -6,15 +6,14 @@ What a refusal names of a request is the way to a field by names we know ourselv
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import HttpRequest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from campaigns.api.envelopes import Violation
 from campaigns.api.forms import Form
 from campaigns.api.parser import TrimmingParser
-from campaigns.api.schemas import EmailRequest
 from campaigns.api.translate import Refused, list_violations
 from campaigns.outbox.protected import is_opaque
 from compliance.features import Kind, find_capability
@@ -29,6 +28,9 @@ _KNOWN = frozenset(TAGS[Kind.FIELD])
 _BY_LOWER = {name.lower(): name for name in _KNOWN}
 
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
 class FieldRefused(NotEligible):
     """A field that may not be used; `violations` say where it stands."""
 
@@ -38,15 +40,15 @@ class FieldRefused(NotEligible):
         self.violations = (Violation(path, capability.reason),)
 
 
-def read_request(request: HttpRequest) -> EmailRequest:
-    """The request in a JSON body, read as the ordinary door reads it.
+def read_body(request: HttpRequest, model: type[_Model]) -> _Model:
+    """What a JSON body asks for, read as the ordinary door reads it.
 
     Raises FieldRefused for what may not be in it, Refused for other faults, and HttpError 400 and 415.
     """
     body = TrimmingParser().parse_body(request)
     check_fields(body)
     try:
-        return EmailRequest.model_validate(body, extra="forbid")
+        return model.model_validate(body, extra="forbid")
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         misplaced = [entry for entry in found if entry["type"] == "extra_forbidden"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 TAGS: dict[str, str] = {
     # What a mail is made of
     "messages": "hipaa.endpoint",
+    "mimeMessage": "hipaa.endpoint",
     "sender": "delivery.domains",
     "from": "delivery.domains",
     "destinations": "hipaa.endpoint",

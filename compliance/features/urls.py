@@ -71,6 +71,7 @@ TAGS: dict[str, str] = {
     "hipaa-reschedule": "hipaa.endpoint",
     "hipaa-send-email": "hipaa.endpoint",
     "hipaa-send-email-by-form": "hipaa.endpoint",
+    "hipaa-send-mime": "hipaa.endpoint",
     # The admin beside its models, callbacks and public pages.
     "admin:index": "account.home",
     "admin:login": "account.home",
