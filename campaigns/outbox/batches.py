@@ -11,6 +11,7 @@ from campaigns.addresses import Address
 from campaigns.models import Account, Door, Lane, Purpose, TemplateVersion
 from campaigns.outbox.payload import Payload, Webhook
 from campaigns.outbox.windows import WeekWindow
+from campaigns.storage.terms import Skips
 
 LONGEST_VALIDITY = timedelta(hours=48)
 
@@ -55,6 +56,7 @@ class EmailRequest:
     campaign_reference: str = ""
     entity_id: str = ""
     application_id: str = ""
+    skips: Skips = field(default_factory=Skips)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

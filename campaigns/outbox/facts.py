@@ -14,6 +14,7 @@ FEATURES = {
     Door.HTTP: "api.email",
     Door.SMTP: "smtp.email",
     Door.NOTICE: "notice.personal",
+    Door.FORWARD: "inbound.forward",
 }
 # Default deny: a door that is not listed has no HIPAA lane.
 HIPAA_FEATURES = {Door.CAMPAIGN: "hipaa.send", Door.HTTP: "hipaa.endpoint", Door.SMTP: "hipaa.endpoint"}

@@ -36,6 +36,9 @@ ACTIONS: dict[str, str] = {
     "support.bundled": "A support bundle was made.",
     "authorization.recorded": "Authorizations of people were recorded.",
     "authorization.revoked": "Authorizations of a person were revoked.",
+    # Copies of ordinary mail in storage
+    "mail.read": "A copy of a mail in storage was read.",
+    "mail.downloaded": "A copy of a mail in storage was downloaded.",
     # Approval
     "policy.changed": "The approval policy was changed.",
     "approval.submitted": "A send was submitted for approval.",
