@@ -205,7 +205,7 @@ def _cached() -> Contents:
 
 
 def _stored() -> Contents:
-    client = cache._cache.get_client(None, write=True)  # type: ignore[attr-defined]  # noqa: SLF001 - Django gives no other way
+    client: Any = cache._cache.get_client(None, write=True)  # type: ignore[attr-defined]  # noqa: SLF001 - Django gives no other way
     readers: dict[bytes, Callable[[bytes], Any]] = {
         b"string": lambda key: [client.get(key) or b""],
         b"list": lambda key: client.lrange(key, 0, -1),
@@ -217,7 +217,11 @@ def _stored() -> Contents:
         yield "Redis key", bytes(key)
         kind = client.type(key)
         # Others work in the same Redis: a key may be gone by now.
-        yield from ((f"Redis {kind.decode()}", bytes(part)) for part in readers.get(kind, lambda _: [])(key))
+        yield from ((f"Redis {kind.decode()}", bytes(part)) for part in readers.get(kind, _nothing)(key))
+
+
+def _nothing(_: bytes) -> list[bytes]:
+    return []
 
 
 def _said(ears: Ears) -> Contents:
