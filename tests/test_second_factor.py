@@ -265,6 +265,14 @@ def test_a_role_that_is_taken_ends_the_sessions_that_had_it(client: Client, auth
     ).exists()
 
 
+def test_who_ever_signed_in_is_not_deleted(client: Client, author: User) -> None:
+    boss = sign_in(Client(), make_user(is_superuser=True))
+    sign_in(client, author)
+    assert boss.post(f"/admin/auth/user/{author.pk}/delete/", {"post": "yes"}).status_code == 403
+    unused = make_user()
+    assert boss.post(f"/admin/auth/user/{unused.pk}/delete/", {"post": "yes"}).status_code == 302
+
+
 def test_a_lost_phone_is_replaced_by_whoever_runs_the_installation(client: Client, author: User) -> None:
     client.force_login(author)
     set_up(client)

@@ -114,8 +114,10 @@ class UserAdmin(SealpostAdmin):
         return self.has_view_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # Nobody locks themselves out.
-        return self.has_view_permission(request) and (obj is None or obj.pk != request.user.pk)
+        # Nobody locks themselves out; and who ever signed in is deactivated instead, so that the audit trail goes on naming
+        # them and nobody else gets their name (45 CFR 164.312(a)(2)(i)).
+        is_unused = obj is None or (obj.pk != request.user.pk and obj.last_login is None)
+        return self.has_view_permission(request) and is_unused
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).prefetch_related("memberships__account")
