@@ -22,7 +22,9 @@ _SETTINGS: dict[str, Any] = {
     "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
     "ADMINS": [("Operators", "operators@example.com")],
     # Requests come from within: by no host, and by no wire that could be encrypted.
-    "ALLOWED_HOSTS": ["testserver"],
+    "ALLOWED_HOSTS": ["testserver", stage.HIPAA_HOST],
+    "HIPAA_HOSTS": [stage.HIPAA_HOST],
+    "HIPAA_NETWORKS": [],
     "SECURE_SSL_REDIRECT": False,
 }
 
@@ -55,12 +57,12 @@ def rehearse() -> Report:
         # The product trusts the receiver as it would a relay: by its certificate.
         os.environ["SSL_CERT_FILE"] = str(Path(folder) / CERTIFICATE)
         with ears.listening():
-            _go(report, canary, ears, receiver)
+            _go(report, canary, ears, receiver, folder=folder)
     return report
 
 
-def _go(report: Report, canary: Canary, ears: Ears, receiver: Receiver) -> None:
-    set_up = stage.build(canary, ears, receiver)
+def _go(report: Report, canary: Canary, ears: Ears, receiver: Receiver, *, folder: str) -> None:
+    set_up = stage.build(canary, ears, receiver, folder=folder)
     ears.temporary.clear()
     for door in doors.DOORS:
         before = len(receiver.mails)

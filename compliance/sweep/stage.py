@@ -25,6 +25,7 @@ from compliance.sweep.canary import Canary
 from compliance.sweep.places import Ears
 from compliance.sweep.receiver import HOST, Receiver
 
+HIPAA_HOST = "hipaa.testserver"
 DOMAIN = "clinic.example.org"
 _DIGEST = "0" * 64
 
@@ -38,6 +39,7 @@ class Stage:
     receiver: Receiver
     clinic: Account
     shop: Account
+    folder: str
     people: dict[str, User] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -65,12 +67,12 @@ class Stage:
         return Client(raise_request_exception=False).post(path, data, "application/json", headers=headers, **extra)
 
 
-def build(canary: Canary, ears: Ears, receiver: Receiver) -> Stage:
-    """Everything through the rooms, as the screens do it."""
+def build(canary: Canary, ears: Ears, receiver: Receiver, *, folder: str) -> Stage:
+    """Everything through the rooms, as the screens do it; `folder` is thrown away with the rehearsal."""
     now = timezone.now()
     clinic = create_account(name="Harbour Clinic", slug="sweep-clinic", postal_address="1 Quay", time_zone="UTC")
     shop = create_account(name="Corner Shop", slug="sweep-shop", postal_address="2 Quay", time_zone="UTC")
-    stage = Stage(canary, ears, receiver, clinic, shop)
+    stage = Stage(canary, ears, receiver, clinic, shop, folder)
     for role in Role:
         stage.people[role] = User.objects.create_user(f"sweep-{role}", password=secrets.token_hex(12), is_staff=True)
         Membership.objects.create(user=stage.people[role], account=clinic, role=role)
