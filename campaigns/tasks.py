@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -16,10 +17,12 @@ from campaigns.domains.lookup import make_resolver
 from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
-from campaigns.inbound import mailboxes
+from campaigns.inbound import ending, mailboxes, processing
+from campaigns.inbound import telling as inbound_telling
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
 from campaigns.planning import fanout, sending
+from campaigns.storage import archive, retention
 from campaigns.tracking import breakdown, hit_ledger, news, telling
 from campaigns.webhooks import bell
 
@@ -33,11 +36,16 @@ _IMPORT = "campaigns.tasks.run_import"
 _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
 _MAILBOX = "campaigns.tasks.look_into_mailbox"
+_INBOUND = "campaigns.tasks.process_inbound"
+_SHIP = "campaigns.tasks.ship_to_archive"
+
+SHIP_BUDGET = 60.0  # seconds
 
 SCHEDULES = (
     jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
     jobs.Every("domains", "campaigns.tasks.look_at_domains", minutes=20),
     jobs.Every("forget", "campaigns.tasks.forget_expired", minutes=60),
+    jobs.Every("storage", "campaigns.tasks.expire_storage", minutes=24 * 60),
     jobs.Every("mailboxes", "campaigns.tasks.look_into_mailboxes", minutes=5),
 )
 
@@ -81,7 +89,7 @@ def dispatch_stream(transport_id: int) -> None:
 
 def tell_webhooks() -> None:
     """Tell programs what happened for the budget of a job; rings again while more is waiting."""
-    if telling.tell():
+    if telling.tell(describe_mail=inbound_telling.describe_mail):
         bell.ring()
 
 
@@ -131,10 +139,21 @@ def _ring_for_webhooks(now: datetime) -> None:
         bell.ring()
 
 
+def _ring_for_inbound(now: datetime) -> None:
+    if processing.is_waiting(now=now):
+        jobs.ring(_INBOUND)
+
+
 def _forget(now: datetime) -> None:
     repeats.forget_old(now=now)
     deliveries.forget_old(now=now)
     news.forget_old(now=now)
+
+
+def _ring_for_archive(now: datetime) -> None:
+    del now
+    if archive.find_to_ship().exists():
+        jobs.ring(_SHIP)
 
 
 def _judge_hits(now: datetime) -> None:
@@ -158,9 +177,11 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _ring_for_messages,
     _finish_submissions,
     _ring_for_webhooks,
+    _ring_for_inbound,
     _forget,
     _ring_for_imports,
     _ring_for_checks,
+    _ring_for_archive,
     _judge_hits,
 )
 
@@ -184,10 +205,23 @@ def look_at_domain(domain_id: int) -> None:
 
 
 def forget_expired() -> None:
-    """Delete what is kept for some days only: uploaded content, results of address checks. Runs every hour."""
+    """Delete what is kept for some days only: uploaded content, results of address checks, mail that came in. Runs every hour."""
     now = timezone.now()
     uploads.wipe_expired(now=now)
     checking.forget_checks(now=now)
+    ending.forget_old(now=now, keep=timedelta(days=settings.INBOUND_KEEP_DAYS))
+
+
+def ship_to_archive() -> None:
+    """Bring copies of mails into the archive for the budget of a job; the sweep rings again while some wait."""
+    until = time.monotonic() + SHIP_BUDGET
+    while archive.ship_some() and time.monotonic() < until:
+        pass
+
+
+def expire_storage() -> None:
+    """Delete copies of mails whose time is over, in both storages. Runs every day."""
+    retention.expire(now=timezone.now())
 
 
 def look_into_mailboxes() -> None:
@@ -201,3 +235,9 @@ def look_into_mailbox(mailbox_id: int) -> None:
     look = mailboxes.look_into(mailbox_id, now=timezone.now())
     if look is not None and look.more:
         jobs.ring(_MAILBOX, mailbox_id)
+
+
+def process_inbound() -> None:
+    """Work on mail that came in at our own door; rings again while more is waiting."""
+    if processing.process_waiting(resolver=make_resolver(), now=timezone.now()):
+        jobs.ring(_INBOUND)

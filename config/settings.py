@@ -239,6 +239,33 @@ if LOCAL:
     # Files are served from where they lie; whitenoise still wants the folder to be there.
     STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+
+
+def _archive_storage() -> dict[str, Any]:
+    """Where copies of mails lie for the long term, each sealed: a bucket when one is named, else a folder."""
+    folder = {
+        "location": env.path("ARCHIVE_DIR", VAR_DIR / "archive"),
+        "allow_overwrite": True,
+        "directory_permissions_mode": 0o700,
+    }
+    bucket = {
+        "bucket_name": env.text("ARCHIVE_S3_BUCKET", ""),
+        "location": env.text("ARCHIVE_S3_PREFIX", "sealpost"),
+        "endpoint_url": env.service_url("ARCHIVE_S3_URL", example="https://s3.example.com", schemes=("https", "http"))
+        or None,
+        "region_name": env.text("ARCHIVE_S3_REGION", "") or None,
+        # Without them the machine's own role is asked, as every tool of that provider does.
+        "access_key": env.text("ARCHIVE_S3_ACCESS_KEY_ID", "") or None,
+        "secret_key": env.text("ARCHIVE_S3_SECRET_ACCESS_KEY", "") or None,
+        "default_acl": None,
+        "file_overwrite": True,
+        "signature_version": "s3v4",
+    }
+    if bucket["bucket_name"]:
+        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": bucket}
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": folder}
+
+
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -248,6 +275,7 @@ STORAGES = {
         # Whoever collects them (an image's build, root at a deploy) is not who serves them; uploads stay private.
         "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
     },
+    "archive": _archive_storage(),
 }
 WHITENOISE_USE_FINDERS = LOCAL
 
@@ -314,6 +342,12 @@ SMTP_PLAIN_PORT = env.integer("SMTP_PLAIN_PORT", 2525 if LOCAL else 0, low=0, hi
 SMTP_HIPAA_PORT = env.integer("SMTP_HIPAA_PORT", 0, low=0, high=65535)
 SMTP_MAX_CONNECTIONS = env.integer("SMTP_MAX_CONNECTIONS", 500, low=1, high=10_000)
 SMTP_MAX_CONNECTIONS_PER_ADDRESS = env.integer("SMTP_MAX_CONNECTIONS_PER_ADDRESS", 50, low=1, high=10_000)
+
+# Mail from other servers, for our own addresses only; INBOUND_HOST is the name they know it by.
+INBOUND_PORT = env.integer(
+    "INBOUND_PORT", 2526 if LOCAL else 25 * bool(_SMTP_READY and INBOUND_HOST), low=0, high=65535
+)
+INBOUND_KEEP_DAYS = env.integer("INBOUND_KEEP_DAYS", 90, low=1, high=3650)
 
 # --- Opens and clicks ---------------------------------------------------------------------------
 # Where links and pictures of mails lead to, unless their domain has a host of its own.

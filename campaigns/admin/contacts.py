@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from campaigns import addresses, tokens
 from campaigns.admin.contact_tracking import save_choice, show_choice
+from campaigns.admin.inbox import recent_answers
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
@@ -154,6 +155,7 @@ class ContactAdmin(RoomScreen):
             subscribe_url=self.url_of(contact, view="subscribe"),
             unsubscribe_url=self.url_of(contact, view="unsubscribe"),
             mails=recent_mails(contact),
+            answers=recent_answers(request, contact),
             **show_choice(contact, url=self.url_of(contact, view="tracking")),
             delete_url=self.url_of(contact, view="delete"),
         )

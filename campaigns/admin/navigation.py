@@ -20,6 +20,9 @@ from campaigns.models import (
     Domain,
     EmailTemplate,
     ImportJob,
+    InboundMail,
+    InboundRoute,
+    KeptMail,
     SandboxMail,
     Sender,
     Suppression,
@@ -72,12 +75,20 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
         ),
     ),
     (
+        "Mail that comes in",
+        (
+            ("Inbox", InboundMail, "M4 13 6.5 5h11L20 13v6H4zm0 0h5l1.5 2.5h3L15 13h5M12 6v5m0 0 2-2m-2 2-2-2"),
+            ("Inbound addresses", InboundRoute, "M12 15.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zm3.5-3.5v1.5a2.2 2.2 0 0 0 4.4 0V12a7.9 7.9 0 1 0-3.2 6.4"),
+        ),
+    ),
+    (
         "Delivery",
         (
             ("Domains", Domain, "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM3 12h18M12 3c5 5.5 5 12.5 0 18-5-5.5-5-12.5 0-18"),
             ("Senders", Sender, "M4 6h16v12H4zm0 1 8 6 8-6"),
             ("Ways to send", Transport, "M4 7h13m0 0-3-3m3 3-3 3M20 17H7m0 0 3-3m-3 3 3 3"),
             ("Bounce mailboxes", BounceMailbox, "M4 6h16v12H4zm0 1 8 6 8-6M9 21l-3-2 3-2"),
+            ("Stored mail", KeptMail, "M4 4h16v5H4zM6 9v11h12V9M10 13h4"),
             ("Sandbox mailbox", SandboxMail, "M4 13 6.5 5h11L20 13v6H4zm0 0h5l1.5 2.5h3L15 13h5"),
         ),
     ),

@@ -8,6 +8,9 @@ from campaigns.admin import (
     contacts,
     domains,
     imports,
+    inbound_routes,
+    inbox,
+    kept_mails,
     lists,
     mailbox,
     suppressions,
@@ -18,6 +21,6 @@ from campaigns.admin import (
 )
 
 __all__ = [
-    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "lists", "mailbox",
-    "suppressions", "templates", "transports", "users", "webhooks",
+    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "inbound_routes", "inbox",
+    "kept_mails", "lists", "mailbox", "suppressions", "templates", "transports", "users", "webhooks",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ _WORDS = {
     "incident": ("incident", "incidents"),
     "importjob": ("import", "imports"),
     "importrowerror": ("rejected row", "rejected rows"),
+    "keptmail": ("stored mail", "stored mails"),
     "message": ("mail in the record", "mails in the record"),
     "mailboxmail": ("mail read before", "mails read before"),
     "shredcertificate": ("certificate", "certificates"),
@@ -50,6 +51,7 @@ _WORDS = {
 
 _TITLES = {
     "auditevent": "Audit trail",
+    "keptmail": "Stored mail",
     "shredcertificate": "What is kept",
     "sandboxmail": "Sandbox mailbox",
     "suppression": "Do not email",

@@ -8,9 +8,10 @@ from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, Pi
 from campaigns.models.checks import AddressCheck, AddressCheckRun, AddressRisk, MailboxVerdict
 from campaigns.models.counts import StateCount
 from campaigns.models.devices import Device, System
-from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
+from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender, UnsubscribeLevel
 from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
+from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
 from campaigns.models.levels import TrackingLevel
 from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
 from campaigns.models.messages import Message, MessageState
@@ -18,6 +19,7 @@ from campaigns.models.people import KeptDraft, RecoveryCode, SecondFactor
 from campaigns.models.pools import LOWEST_PRIORITY, PoolAssignment, PoolMember, TransportPool
 from campaigns.models.preferences import Frequency, Goodbye, LeavingReason, Preference
 from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCount
+from campaigns.models.storage import KeptMail
 from campaigns.models.submissions import API_DOORS, LETTER_DOORS, Door, Lane, ReportLevel, Submission, SubmissionState
 from campaigns.models.suppressions import Suppression, SuppressionReason, SuppressionScope
 from campaigns.models.templates import EmailTemplate, SourceKind, TemplateAttachment, TemplateVersion
@@ -41,11 +43,11 @@ __all__ = [
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
     "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
-    "KeptDraft", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
+    "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptDraft", "KeptMail", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
     "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "RecoveryCode", "ReportKind",
-    "ReportLevel", "RequestKey", "Role", "SandboxMail", "SecondFactor", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
+    "ReportLevel", "RequestKey", "Role", "RouteAction", "SandboxMail", "SecondFactor", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
     "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
     "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
-    "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UploadedContent", "Verdict", "WebhookDelivery",
+    "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UnsubscribeLevel", "UploadedContent", "Verdict", "WebhookDelivery",
     "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
 ]  # fmt: skip

@@ -21,12 +21,13 @@ class Door(models.TextChoices):
     HTTP = "http", "HTTP API"
     SMTP = "smtp", "SMTP API"
     NOTICE = "notice", "Notice to one person"
+    FORWARD = "forward", "Forwarded mail"
 
 
 # Doors through which programs hand in mails of their own content, one request at a time.
 API_DOORS = (Door.HTTP, Door.SMTP)
 # Doors whose mails bring their content along, sealed, and leave in streams.
-LETTER_DOORS = (*API_DOORS, Door.NOTICE)
+LETTER_DOORS = (*API_DOORS, Door.NOTICE, Door.FORWARD)
 
 
 class Lane(models.TextChoices):
@@ -123,6 +124,11 @@ class Submission(Public, Stamped):
     def sending_domain(self) -> Domain | None:
         """The domain its mail comes from; None when the account has no such domain."""
         return self.sender.domain if self.sender is not None else self.domain
+
+    @property
+    def sender_address(self) -> str:
+        """The address its mail comes from."""
+        return self.from_address or (self.sender.email if self.sender is not None else "")
 
     def __str__(self) -> str:
         return f"Submission {str(self.public_id)[:8]}"

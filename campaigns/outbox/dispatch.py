@@ -22,6 +22,7 @@ from campaigns.outbox import breaker, claim, finish, recovery, stream, transport
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.intake import Wait
 from campaigns.outbox.journal import Journal, Mark
+from campaigns.outbox.keeper import Keeper
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.recorder import Recorder
@@ -140,7 +141,8 @@ class _Slice:
         self._journal = Journal()
         self._intake = work.open_intake(worker=self._journal.worker)
         self._preparer = preparer
-        self._recorder = Recorder(work, journal=self._journal, preparer=preparer)
+        self._keeper = Keeper(preparer.copy_of)
+        self._recorder = Recorder(work, journal=self._journal, preparer=preparer, keeper=self._keeper)
         self._terms: dict[int, _Terms] = {}
         self._open = True
         self._waited = 0.0
@@ -199,6 +201,7 @@ class _Slice:
                     self._recorder.note(mail, submission_id=message.submission_id)
                 else:
                     self._terms[message.id] = self._terms_of(message)
+                    self._keeper.hold(message, mail, self._preparer.submission_of(message))
                     yield mail
 
     def _terms_of(self, message: Claimed) -> _Terms:
@@ -254,6 +257,7 @@ class _Slice:
         if (mark := _MARK_OF.get(receipt.outcome)) is not None:
             self._journal.settle(receipt.id, mark, receipt.code)
         terms = self._terms.pop(receipt.id)
+        self._keeper.settle(receipt.id, accepted=receipt.outcome is Outcome.ACCEPTED)
         self._recorder.note(_result(receipt, terms), submission_id=terms.submission_id, outcome=receipt.outcome)
 
     def _settle_unanswered(self) -> None:

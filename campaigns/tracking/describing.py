@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID, uuid4, uuid5
 
+from campaigns.content.markers import MARK
 from campaigns.errors import CampaignError
 from campaigns.models import (
     REPORT_KINDS,
@@ -17,6 +19,7 @@ from campaigns.models import (
     Message,
     MessageState,
     Submission,
+    TrackedLink,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookFormat,
@@ -67,7 +70,17 @@ class _Place:
     form: WebhookFormat
 
 
-def describe_parcels(endpoint: WebhookEndpoint, parcels: Sequence[Parcel], *, now: datetime) -> Iterator[Call | Untold]:
+class DescribeMail(Protocol):
+    """The call about a mail that came in, None when it is not kept any more."""
+
+    def __call__(
+        self, endpoint: WebhookEndpoint, row: WebhookDelivery, /, *, url: str, signer: Signer
+    ) -> Call | None: ...
+
+
+def describe_parcels(
+    endpoint: WebhookEndpoint, parcels: Sequence[Parcel], *, now: datetime, describe_mail: DescribeMail | None = None
+) -> Iterator[Call | Untold]:
     """A call for each parcel; more where requests named different addresses, and Untold for what is not there any more.
 
     The rows of a call are its `tag`. Raises CampaignError when the endpoint must not, or cannot, be called at all.
@@ -77,8 +90,14 @@ def describe_parcels(endpoint: WebhookEndpoint, parcels: Sequence[Parcel], *, no
     if not endpoint.is_of_requests:
         config = read_config(endpoint)
         signer, url = config.signer(endpoint.security, now=now), config.url
-    book = _Book([row for parcel in parcels for row in parcel if row.details is None])
+    book = _Book(
+        [row for parcel in parcels for row in parcel if row.details is None and row.kind != WebhookKind.INBOUND]
+    )
     for parcel in parcels:
+        if parcel[0].kind == WebhookKind.INBOUND:
+            call = describe_mail(endpoint, parcel[0], url=url, signer=signer) if describe_mail is not None else None
+            yield call if call is not None else Untold(parcel, "webhook.gone")
+            continue
         yield from _describe(endpoint, parcel, book=book, url=url, signer=signer)
 
 
@@ -139,7 +158,7 @@ def _rate_call(endpoint: WebhookEndpoint, parcel: Parcel, *, url: str, signer: S
 
 
 class _Book:
-    """What the ledger says about some deliveries, read in three queries."""
+    """What the ledger says about some deliveries, read in four queries."""
 
     def __init__(self, rows: Sequence[WebhookDelivery]) -> None:
         found = Event.objects.filter(pk__in={row.about for row in rows}).select_related(
@@ -151,6 +170,7 @@ class _Book:
         self.webhooks = {pk: open_webhook(submission) for pk, submission in submissions.items()}
         reported = {row.about for row in rows if row.kind in REPORT_KINDS}
         self._first = first_attempts([self.events[pk].message_id for pk in reported if pk in self.events])
+        self._links = _read_links(self.events.values())
 
     def event_id(self, row: WebhookDelivery) -> str:
         event = self.events[row.about]
@@ -164,7 +184,7 @@ class _Book:
             message_id=message.client_id or str(message.public_id),
             bulk_id=submission.bulk_id or _bulk_of(submission),
             recipient=message.recipient,
-            sender=submission.from_address or (submission.sender.email if submission.sender else ""),
+            sender=submission.sender_address,
             accepted_at=submission.created_at,
             sent_at=message.sent_at,
             attempts=message.attempts,
@@ -179,12 +199,25 @@ class _Book:
     def happening(self, row: WebhookDelivery) -> Happening:
         event, kind = self.events[row.about], WebhookKind(row.kind)
         if kind not in REPORT_KINDS:
-            return Happening(self.event_id(row), kind, event.at, event.code)
+            url = self._links.get((event.message.submission_id, event.link or 0), "")
+            return Happening(self.event_id(row), kind, event.at, event.code, url=url)
         if kind == WebhookKind.INTERMEDIATE:
             status, fault = statuses.judge_on_the_way(event.code)
         else:
             status, fault = statuses.judge(_STATE_OF[EventKind(event.kind)], event.code)
         return Happening(self.event_id(row), kind, event.at, event.code, status.as_json(), fault.as_json())
+
+
+def _read_links(events: Iterable[Event]) -> dict[tuple[int, int], str]:
+    """Where the clicked links lead, by submission and number; a reader's own values are sealed in their mail alone.
+
+    So an address that holds some is told as far as it is the same for everybody.
+    """
+    clicked = {(event.message.submission_id, event.link) for event in events if event.link is not None}
+    rows = TrackedLink.objects.filter(
+        submission__in={pk for pk, _ in clicked}, number__in={number for _, number in clicked}
+    )
+    return {(row.submission_id, row.number): MARK.split(row.url, maxsplit=1)[0] for row in rows}
 
 
 def _is_private(message: Message) -> bool:

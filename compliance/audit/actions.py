@@ -34,6 +34,9 @@ ACTIONS: dict[str, str] = {
     "phi.exported": "Protected values were exported.",
     "evidence.exported": "Evidence was exported.",
     "support.bundled": "A support bundle was made.",
+    # Copies of ordinary mail in storage
+    "mail.read": "A copy of a mail in storage was read.",
+    "mail.downloaded": "A copy of a mail in storage was downloaded.",
     # Approval
     "policy.changed": "The approval policy was changed.",
     "approval.submitted": "A send was submitted for approval.",

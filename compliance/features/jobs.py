@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 TAGS: dict[str, str] = {
+    "campaigns.tasks.expire_storage": "storage.active",
+    "campaigns.tasks.ship_to_archive": "storage.archive",
     "campaigns.tasks.break_down": "delivery.reports",
     "campaigns.tasks.check_addresses": "people.profiles",
     "campaigns.tasks.dispatch_stream": "api.email",
@@ -12,6 +14,7 @@ TAGS: dict[str, str] = {
     "campaigns.tasks.look_at_domains": "delivery.domains",
     "campaigns.tasks.look_into_mailbox": "inbound.mail",
     "campaigns.tasks.look_into_mailboxes": "inbound.mail",
+    "campaigns.tasks.process_inbound": "inbound.mail",
     "campaigns.tasks.plan_submission": "campaign.broadcast",
     "campaigns.tasks.run_import": "people.profiles",
     "campaigns.tasks.sweep": "operation.health",

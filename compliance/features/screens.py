@@ -14,8 +14,11 @@ TAGS: dict[str, str] = {
     "campaigns.Domain": "delivery.domains",
     "campaigns.EmailTemplate": "content.templates",
     "campaigns.ImportJob": "people.profiles",
+    "campaigns.InboundMail": "inbound.mail",
+    "campaigns.InboundRoute": "inbound.mail",
     # It keeps whole mails and shows them: both are on the list.
     "campaigns.SandboxMail": "content.browser-view",
+    "campaigns.KeptMail": "storage.active",
     "campaigns.Sender": "delivery.domains",
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",
