@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.models import Role
+from campaigns.outbox.transports import seal_config
 from compliance import vault
 from compliance.models import ActivityReview, DataKey, EmergencyAccess
 from compliance.models.guards import remove_guards
@@ -72,6 +73,13 @@ def leave_emergency() -> None:
     )
 
 
+def send_by_strangers() -> None:
+    transport = make_account(baa_status="active").transports.get()
+    transport.kind, config = "smtp", {"host": "smtp.relay.example"}
+    transport.config_sealed = seal_config(transport, config=config)
+    transport.save()
+
+
 def keep_too_long() -> None:
     vault.prepare(vault.until("", NOW))
     DataKey.objects.filter(expires_on__isnull=False).update(expires_on=(NOW - timedelta(days=2)).date())
@@ -82,6 +90,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
     "people.reviews": leave_week,
     "people.emergencies": leave_emergency,
     "agreements.customers": lambda: make_account(baa_status="active"),
+    "agreements.relays": send_by_strangers,
     "retention.content": keep_too_long,
     "audit.guarded": lambda: remove_guards(connection),
 }

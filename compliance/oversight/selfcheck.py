@@ -21,7 +21,8 @@ from django.core.management import get_commands
 from django.db import connection, models
 
 from campaigns.accounts import sessions
-from campaigns.models import Account, BaaStatus, Membership, SecondFactor
+from campaigns.models import Account, BaaStatus, Membership, SecondFactor, Transport
+from campaigns.outbox.transports import read_config
 from compliance import features, vault
 from compliance.agreements import recording, terms
 from compliance.audit.verify import verify
@@ -244,6 +245,18 @@ def _customers(now: datetime) -> str:
         account.slug for account in active
         if recording.find_customer(account.pk, on=now.date()) is None or not terms.is_accepted(account.pk, now=now)
     ])  # fmt: skip
+
+
+@control("agreements.relays", "Whoever runs a relay of an active account has an agreement", "164.308(b), 164.314(a)")
+def _relays(now: datetime) -> str:
+    ways = Transport.objects.filter(account__baa_status=BaaStatus.ACTIVE, is_default=True).exclude(kind="sandbox")
+    faults = []
+    for way in ways.select_related("account").order_by("account__slug"):
+        host = str(read_config(way).get("host", way.kind))
+        found = recording.find_subcontractor(host, on=now.date())
+        if found is None or found.no_phi_because:
+            faults.append(f"{way.account.slug} by {host}")
+    return _list("No agreement", faults)
 
 
 @control("features.listed", "Everything that can be used is listed as eligible or not", "164.308(a)(4)")
