@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from campaigns.content.draft import Variable, VersionDraft
-from campaigns.content.placement import Misplaced, find_misplaced, find_unused
+from campaigns.content.placement import Misplaced, find_misplaced, find_unused, links_to_browser
 from campaigns.content.synthetic import KINDS, ROWS, is_shaped, sample_values
 
 DX = (Variable("dx"),)
@@ -27,6 +27,8 @@ def draft(source: str = "<p>{{ dx }}</p>", **parts: str) -> VersionDraft:
         (draft(subject="About {{ dx }}"), "subject"),
         (draft(subject="{% if dx == 'hiv' %}Urgent{% endif %}"), "subject"),
         (draft(preheader="{{ dx }}"), "preheader"),
+        (draft(subject="For {{ email }}"), "subject"),
+        (draft('<a href="https://example.org/?for={{ email }}">x</a>'), "html"),
         (draft('<a href="https://example.org/{{ dx }}">x</a>'), "html"),
         (draft('<a href="https://example.org/?q={{ dx | upcase }}">x</a>'), "html"),
         (draft('{% assign where = dx %}<a href="https://example.org/{{ where }}">x</a>'), "html"),
@@ -48,6 +50,12 @@ def test_a_link_that_depends_on_a_value_is_found() -> None:
 def test_values_in_the_body_and_our_own_links_are_fine() -> None:
     source = '<p>{% if dx %}{{ dx }}{% endif %} <a href="{{ unsubscribe_url }}">out</a> {{ account_name }}</p>'
     assert find_misplaced(draft(source, text_source="{{ dx }}: see https://example.org/ {{ dx }}")) == []
+
+
+def test_a_link_to_the_mail_in_the_browser_is_found() -> None:
+    """S8, S11."""
+    assert links_to_browser(draft('<a href="{{ browser_url }}">x</a> {{ dx }}'))
+    assert not links_to_browser(draft())
 
 
 def test_what_is_declared_and_not_used_is_found() -> None:

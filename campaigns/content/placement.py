@@ -14,7 +14,7 @@ from liquid.builtin.expressions import Path
 from liquid.expression import Expression
 
 from campaigns.content import liquid, markup
-from campaigns.content.draft import BUILT_IN, VersionDraft
+from campaigns.content.draft import VersionDraft
 from campaigns.content.environment import SlotNode
 from campaigns.content.liquid import LiquidSource, parse, read_placeholders
 from campaigns.content.markers import MARK, read
@@ -22,6 +22,9 @@ from campaigns.content.mjml import compile_mjml
 from campaigns.content.values import Place
 from campaigns.models import SourceKind
 
+# Names every template has that say nothing of the recipient; the address of one does.
+SHARED = frozenset({"account_name", "postal_address", "unsubscribe_url"})
+_BROWSER = "browser_url"
 # Whatever a link begins with, up to a value in it; or a value that a link begins with.
 _IN_LINK = re.compile(
     rf"(?:[a-z][a-z0-9+.-]{{0,20}}:|www\.)[^\s<>\"']*?({MARK.pattern})|({MARK.pattern})://", re.IGNORECASE
@@ -49,10 +52,16 @@ def find_unused(draft: VersionDraft) -> list[str]:
     return [variable.name for variable in draft.variables if variable.name not in used]
 
 
+def links_to_browser(draft: VersionDraft) -> bool:
+    """Whether the mail offers to be read in the browser, which is excluded for protected mail."""
+    texts = (draft.subject, draft.preheader, draft.source, draft.text_source)
+    return any(found.name == _BROWSER for text in texts for found in liquid.names_in(parse(read_placeholders(text))))
+
+
 def _find(draft: VersionDraft) -> Iterator[Misplaced]:
     for field, text in (("subject", draft.subject), ("preheader", draft.preheader)):
         names = liquid.names_in(parse(read_placeholders(text)))
-        yield from (Misplaced(found.name, field) for found in names if found.name not in BUILT_IN)
+        yield from (Misplaced(found.name, field) for found in names if found.name not in SHARED)
     source = read_placeholders(draft.source)
     if draft.source_kind == SourceKind.TEXT:
         yield from _find_in_text(parse(source))
@@ -81,10 +90,10 @@ def _find_in_text(source: LiquidSource) -> Iterator[Misplaced]:
 
 
 def _names(slot: SlotNode) -> list[str]:
-    """The names a statement prints something of, but those every template has; one that names nothing prints words."""
+    """The names a statement prints something of, but what is the same for everybody; one that names nothing prints words."""
     paths = (part for part in _parts(slot.expression) if isinstance(part, Path))
     names = dict.fromkeys(str(path.path[0]) for path in paths)
-    return [name for name in names if name not in BUILT_IN]
+    return [name for name in names if name not in SHARED]
 
 
 def _parts(expression: Expression) -> Iterator[Expression]:

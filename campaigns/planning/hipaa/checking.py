@@ -11,7 +11,7 @@ from liquid.exceptions import LiquidError
 from campaigns.content.compile import compile_version
 from campaigns.content.draft import draft_of
 from campaigns.content.mjml import MjmlError
-from campaigns.content.placement import Misplaced, find_misplaced, find_unused
+from campaigns.content.placement import Misplaced, find_misplaced, find_unused, links_to_browser
 from campaigns.errors import CampaignError
 from campaigns.models import HipaaSend, Message, Submission
 from campaigns.outbox.facts import submission_facts
@@ -19,6 +19,7 @@ from campaigns.planning.hipaa.scan import scan_send
 from compliance import authorizations, gate, marketing, standing
 from compliance.approvals.submitting import REVIEW_TIME
 from compliance.facts import Finding
+from compliance.features.capabilities import load_capabilities
 from compliance.scanning import Scan
 
 _FIELDS = {
@@ -71,6 +72,11 @@ def _check_content(send: HipaaSend) -> Iterator[Finding]:
         yield Finding("content.syntax", "The template cannot be read.", "Open the template and correct it.")
         return
     yield from map(_explain_misplaced, misplaced)
+    if links_to_browser(draft):
+        capability = load_capabilities()["content.browser-view"]
+        yield Finding(
+            capability.code, f"{capability.label}: {capability.reason}", "Remove the link.", capability.clause
+        )
     for name in unused:
         text = f"The template declares “{name}” and does not use it (45 CFR 164.514(d))."
         yield Finding("hipaa.minimum-necessary", text, "Remove it from the template's variables.", _PHI)
