@@ -12,6 +12,7 @@ from django.test import Client
 
 from campaigns.models import Message
 from campaigns.outbox.dispatch import dispatch_stream
+from campaigns.smtp.protocol import Entrance
 from compliance.sweep.doors import door, make_message, make_mime, sender_of
 from compliance.sweep.smtp import listening
 from compliance.sweep.stage import Stage
@@ -66,12 +67,26 @@ def _closed_smtp(stage: Stage) -> None:
         client.ehlo()
         with contextlib.suppress(smtplib.SMTPException):
             client.login("App", stage.keys["clinic"])
-        for line in (
-            f"MAIL FROM:<{stage.canary.address}>",
-            f"RCPT TO:<{stage.canary.address}>",
-            "DATA",
-            stage.canary.word,
-        ):
-            with contextlib.suppress(smtplib.SMTPException):
-                code, text = client.docmd(line)
-                stage.ears.answers.append((f"smtp {code}", text))
+        _say_mail(stage, client, to=stage.canary.address)
+
+
+@door("Mail from other servers, for an account under an agreement")
+def _inbound(stage: Stage) -> None:
+    """Nothing is taken in for it, whatever the address at its domain."""
+    entrance = Entrance(is_inbound=True, may_be_plain=True)
+    with listening(entrance) as port, smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+        client.ehlo()
+        _say_mail(stage, client, to=f"{stage.canary.word}@{sender_of(stage.clinic).partition('@')[2]}")
+
+
+def _say_mail(stage: Stage, client: smtplib.SMTP, *, to: str) -> None:
+    for line in (
+        f"MAIL FROM:<{stage.canary.address}>",
+        f"RCPT TO:<{to}>",
+        "DATA",
+        stage.canary.name,
+        ".",
+    ):
+        with contextlib.suppress(smtplib.SMTPException):
+            code, text = client.docmd(line)
+            stage.ears.answers.append((f"smtp {code}", text))
