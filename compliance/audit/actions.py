@@ -34,6 +34,8 @@ ACTIONS: dict[str, str] = {
     "phi.exported": "Protected values were exported.",
     "evidence.exported": "Evidence was exported.",
     "support.bundled": "A support bundle was made.",
+    "authorization.recorded": "Authorizations of people were recorded.",
+    "authorization.revoked": "Authorizations of a person were revoked.",
     # Copies of ordinary mail in storage
     "mail.read": "A copy of a mail in storage was read.",
     "mail.downloaded": "A copy of a mail in storage was downloaded.",
@@ -66,6 +68,7 @@ ACTIONS: dict[str, str] = {
     "audit.reviewed": "The activity of a week was reviewed.",
     "breakglass.opened": "Emergency access was opened.",
     "breakglass.closed": "Emergency access was closed.",
+    "breakglass.reviewed": "Emergency access was reviewed.",
     "incident.opened": "An incident was opened.",
     "incident.assessed": "An incident was assessed.",
     "settings.changed": "A setting that protects data was changed.",
