@@ -144,7 +144,6 @@ CODES = [
     "hipaa.endpoint-required",
     "hipaa.flow-ineligible",
     "hipaa.forms-ineligible",
-    "hipaa.forward-ineligible",
     "hipaa.function-ineligible",
     "hipaa.id-format",
     "hipaa.forward-ineligible",
