@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
+from campaigns.admin.eligibility import is_shown
 from campaigns.models import (
     Account,
     ApiKey,
@@ -124,7 +125,9 @@ def build_navigation(site: AdminSite, request: HttpRequest) -> tuple[Group, ...]
         items = tuple(
             _link(request, label=label, model=model, icon=icon)
             for label, model, icon in entries
-            if site.is_registered(model) and site.get_model_admin(model).has_view_permission(request)
+            if site.is_registered(model)
+            and site.get_model_admin(model).has_view_permission(request)
+            and is_shown(request, model)
         )
         if items:
             groups.append(Group(title, items))

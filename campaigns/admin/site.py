@@ -16,6 +16,7 @@ from django.utils import timezone
 from campaigns.accounts import person_trail
 from campaigns.admin.dashboard import build_dashboard
 from campaigns.admin.drafts import DraftPages
+from campaigns.admin.eligibility import check_screen
 from campaigns.admin.guard import before_factor, find_way
 from campaigns.admin.navigation import build_navigation
 from campaigns.admin.rights import accounts_of
@@ -51,6 +52,7 @@ class SealpostAdminSite(DraftPages, SecondFactorPages, AdminSite):
                 if turned := find_way(request, view, under_baa=under_baa, now=timezone.now()):
                     return turned
                 with timezone.override(zone):
+                    check_screen(request, self)
                     response = view(request, *args, **kwargs)
                     # Rendered here, while the zone holds and a refusal can still become a page.
                     return response.render() if isinstance(response, TemplateResponse) else response

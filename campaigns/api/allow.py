@@ -10,6 +10,8 @@ from campaigns.accounts import keys, limits
 from campaigns.accounts.keys import Credential
 from campaigns.accounts.lanes import require_door
 from campaigns.accounts.presented import find_remote
+from campaigns.accounts.refusals import note_refusal
+from campaigns.errors import CampaignError
 from campaigns.models import Account, Lane
 
 _SENDING = ("message:send", "email:message:send")
@@ -27,8 +29,12 @@ class Allow:
         header = request.headers.get("Authorization", "")
         remote = find_remote(request.META, behind_proxy=settings.BEHIND_PROXY)
         credential = keys.authenticate(header, remote=remote, now=now)
-        # The ordinary door is for ordinary accounts and keys.
-        require_door(credential, Lane.STANDARD)
+        try:
+            # The ordinary door is for ordinary accounts and keys.
+            require_door(credential, Lane.STANDARD, capability="api.email")
+        except CampaignError as error:
+            note_refusal(credential, error, door="http")
+            raise
         keys.require_scope(credential, *self.scopes)
         limits.take_request(credential, operation=self.operation, now=now)
         return credential

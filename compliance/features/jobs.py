@@ -18,7 +18,7 @@ TAGS: dict[str, str] = {
     "campaigns.tasks.plan_submission": "campaign.broadcast",
     "campaigns.tasks.run_import": "people.profiles",
     "campaigns.tasks.sweep": "operation.health",
-    "campaigns.tasks.tell_webhooks": "flow.integrations",
+    "campaigns.tasks.tell_webhooks": "delivery.reports",
     "compliance.tasks.expire_approvals": "hipaa.approval",
     "compliance.tasks.close_emergencies": "account.people",
     "compliance.tasks.make_reviews": "hipaa.evidence",

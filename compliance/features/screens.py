@@ -22,7 +22,6 @@ TAGS: dict[str, str] = {
     "campaigns.Sender": "delivery.domains",
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",
-    "campaigns.WebhookEndpoint": "flow.integrations",
     "compliance.ActivityReview": "hipaa.evidence",
     "compliance.AuditEvent": "hipaa.evidence",
     "compliance.Baa": "hipaa.agreements",
@@ -30,4 +29,6 @@ TAGS: dict[str, str] = {
     "compliance.EmergencyAccess": "account.people",
     "compliance.Incident": "hipaa.evidence",
     "compliance.ShredCertificate": "hipaa.retention",
+    # Signed under an agreement, and of a mail they tell an id, a state and a moment.
+    "campaigns.WebhookEndpoint": "delivery.reports",
 }
