@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from campaigns import jobs
 from campaigns.accounts import drafts
-from compliance import shredding
+from compliance import retention, shredding
 from compliance.agreements import status
 from compliance.approvals import ending
 from compliance.audit import checkpoints
@@ -45,7 +45,8 @@ def write_checkpoints() -> None:
 
 
 def shred_expired() -> None:
-    """Destroy the keys of content whose last day is over. Runs every hour."""
+    """Destroy the keys of content whose last day is over, and of sends that ended. Runs every hour."""
+    retention.shred_ended(now=timezone.now())
     shredding.shred_expired(now=timezone.now())
 
 

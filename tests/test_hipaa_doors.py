@@ -146,6 +146,7 @@ CODES = [
     "hipaa.forms-ineligible",
     "hipaa.function-ineligible",
     "hipaa.id-format",
+    "hipaa.forward-ineligible",
     "hipaa.inbound-ineligible",
     "hipaa.integration-ineligible",
     "hipaa.landing-pages",

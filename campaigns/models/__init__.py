@@ -10,6 +10,7 @@ from campaigns.models.counts import StateCount
 from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender, UnsubscribeLevel
 from campaigns.models.events import Event, EventKind
+from campaigns.models.hipaa import HipaaSend, MessageFile, SendTerms
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
 from campaigns.models.levels import TrackingLevel
@@ -42,12 +43,15 @@ __all__ = [
     "AddressRisk", "ApiKey", "BaaStatus", "BounceMailbox", "Breakdown", "Campaign", "CampaignKind", "CampaignState",
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
-    "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
-    "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptDraft", "KeptMail", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
-    "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "RecoveryCode", "ReportKind",
-    "ReportLevel", "RequestKey", "Role", "RouteAction", "SandboxMail", "SecondFactor", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
+    "EventKind", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen",
+    "ImportState", "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptDraft",
+    "KeptMail", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict",
+    "Membership", "Message", "MessageFile", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember",
+    "Preference", "Purpose", "RecoveryCode", "ReportKind", "ReportLevel", "RequestKey", "Role", "RouteAction",
+    "SandboxMail", "SecondFactor", "SendTerms", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
     "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
     "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
-    "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UnsubscribeLevel", "UploadedContent", "Verdict", "WebhookDelivery",
-    "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
+    "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UnsubscribeLevel", "UploadedContent",
+    "Verdict", "WebhookDelivery", "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark",
+    "WebhookSecurity", "WindowZone",
 ]  # fmt: skip

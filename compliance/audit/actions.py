@@ -34,6 +34,8 @@ ACTIONS: dict[str, str] = {
     "phi.exported": "Protected values were exported.",
     "evidence.exported": "Evidence was exported.",
     "support.bundled": "A support bundle was made.",
+    "authorization.recorded": "Authorizations of people were recorded.",
+    "authorization.revoked": "Authorizations of a person were revoked.",
     # Copies of ordinary mail in storage
     "mail.read": "A copy of a mail in storage was read.",
     "mail.downloaded": "A copy of a mail in storage was downloaded.",

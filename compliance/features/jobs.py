@@ -17,6 +17,7 @@ TAGS: dict[str, str] = {
     "campaigns.tasks.process_inbound": "inbound.mail",
     "campaigns.tasks.plan_submission": "campaign.broadcast",
     "campaigns.tasks.run_import": "people.profiles",
+    "campaigns.tasks.start_approved": "hipaa.approval",
     "campaigns.tasks.sweep": "operation.health",
     "campaigns.tasks.tell_webhooks": "delivery.reports",
     "compliance.tasks.expire_approvals": "hipaa.approval",

@@ -93,6 +93,8 @@ TAGS: dict[str, str] = {
     "callbacks:^": "delivery.reports",
     "api-docs": "operation.documentation",
     "docs/": "operation.documentation",
+    "eligibility": "operation.documentation",
+    "eligibility-list": "operation.documentation",
     "openapi": "operation.documentation",
     # Whoever has such a link has the content.
     "web:archive": "access.links",
