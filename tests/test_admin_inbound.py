@@ -25,6 +25,7 @@ from tests.browser import LOOKS, MARKS, Eyes
 from tests.dns_server import DnsServer
 from tests.factories import make_account, make_domain, make_user
 from tests.inbound_mail import make_route, receive, send_campaign, write_mail
+from tests.people import sign_in
 
 ROUTES, INBOX = "/admin/campaigns/inboundroute/", "/admin/campaigns/inboundmail/"
 EVIL_HTML = (
@@ -41,7 +42,7 @@ def account(db: None) -> Account:
 
 @pytest.fixture
 def door(client: Client, account: Account) -> Client:
-    client.force_login(make_user(account, role=Role.OPERATOR))
+    sign_in(client, make_user(account, role=Role.OPERATOR))
     return client
 
 

@@ -27,6 +27,7 @@ from config.checks import check_archive
 from tests.api import Program, text_of
 from tests.factories import make_account, make_transport, make_user
 from tests.infobip_server import KEY, InfobipServer
+from tests.people import sign_in
 from tests.s3_server import bucket_for_archive
 from tests.tracked import TrackedSend
 
@@ -136,7 +137,7 @@ def test_under_an_agreement_nothing_is_kept_and_what_was_is_deleted(tmp_path: Pa
     assert not KeptMail.objects.exists()
     assert [path for path in (tmp_path / "archive").rglob("*") if path.is_file()] == []
     admin = Client()
-    admin.force_login(make_user(is_superuser=True))
+    sign_in(admin, make_user(is_superuser=True))
     page = f"/admin/campaigns/account/{program.account.public_id}/change/"
     form = admin.get(page).context["adminform"].form
     data = {name: "" if value is None else value for name, value in form.initial.items()} | {"active_storage_days": 5}

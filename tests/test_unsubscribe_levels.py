@@ -26,6 +26,7 @@ from campaigns.models import (
 )
 from tests.api import Program, text_of
 from tests.factories import make_account, make_domain, make_sender, make_user
+from tests.people import sign_in
 from tests.tracked import TrackedSend
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +86,7 @@ def test_the_page_names_what_is_left_and_offers_everything() -> None:
     Client().post(path, "confirm=1&all_marketing=1", content_type="text/plain")
     assert "You get no marketing mail from us" in Client().get(path).content.decode()
     office = Client()
-    office.force_login(make_user(shop.account, role="operator"))
+    sign_in(office, make_user(shop.account, role="operator"))
     assert f"No marketing from {sender}" in office.get("/admin/campaigns/suppression/").content.decode()
 
 

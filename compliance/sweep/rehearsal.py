@@ -11,13 +11,13 @@ from typing import Any
 from django.core import mail
 from django.test.utils import override_settings
 
-from compliance.sweep import doors, failures, places, programs, screens, sends, stage
+from compliance.sweep import doors, endpoint, failures, places, programs, screens, sends, stage
 from compliance.sweep.canary import Canary
 from compliance.sweep.places import Ears, Found
 from compliance.sweep.receiver import CERTIFICATE, Receiver, receiving
 
 # Importing a module of doors puts them on the list.
-WAYS_IN = (programs, screens, sends, failures)
+WAYS_IN = (programs, endpoint, screens, sends, failures)
 _SETTINGS: dict[str, Any] = {
     "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
     "ADMINS": [("Operators", "operators@example.com")],
