@@ -18,7 +18,7 @@ from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
 from campaigns.inbound import mailboxes
 from campaigns.models import Domain, ImportState
-from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
+from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream, trials
 from campaigns.planning import fanout, sending
 from campaigns.tracking import breakdown, hit_ledger, news, telling
 from campaigns.webhooks import bell
@@ -184,9 +184,10 @@ def look_at_domain(domain_id: int) -> None:
 
 
 def forget_expired() -> None:
-    """Delete what is kept for some days only: uploaded content, results of address checks. Runs every hour."""
+    """Delete what is kept for some days only: uploaded content, results of address checks, trials. Runs every hour."""
     now = timezone.now()
     uploads.wipe_expired(now=now)
+    trials.forget_old(now=now)
     checking.forget_checks(now=now)
 
 

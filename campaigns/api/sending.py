@@ -100,6 +100,7 @@ def _send(
         send_at=send_at,
         bulk_id=shown,
         lane=credential.lane,
+        to_sandbox=credential.to_sandbox,
     )
     check_batch(batch, malformed=len(composed.malformed))
 
@@ -108,7 +109,7 @@ def _send(
         return encode(_answer(shown, accepted, composed.malformed, key=key, status=status))
 
     text = body.model_dump_json(exclude_unset=True).encode() if keys else b""
-    answer = repeats.answer_once(credential.account, keys=keys, body=text, make=make)
+    answer = repeats.answer_once(credential.account, keys=keys, body=text, make=make, in_sandbox=credential.to_sandbox)
     return HttpResponse(answer, content_type="application/json")
 
 

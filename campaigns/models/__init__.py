@@ -1,7 +1,7 @@
 """Tables: fields, constraints, querysets. Nothing here sends, enqueues or calls out."""
 
 from campaigns.models.accounts import Account, BaaStatus, Language, Membership, Role
-from campaigns.models.api import ApiKey, RequestKey, UploadedContent
+from campaigns.models.api import ApiKey, RequestKey, Trial, UploadedContent
 from campaigns.models.audiences import ConsentKind, Contact, ContactList, Subscription, SubscriptionState
 from campaigns.models.bounces import BounceMailbox, MailboxKind, MailboxLogin, MailboxMail, SoftBounce
 from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, PixelPosition, Purpose, WindowZone
@@ -45,6 +45,6 @@ __all__ = [
     "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
     "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
     "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
-    "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "UploadedContent", "Verdict", "WebhookDelivery",
-    "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
+    "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "Trial", "UploadedContent", "Verdict",
+    "WebhookDelivery", "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
 ]  # fmt: skip
