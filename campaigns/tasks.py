@@ -18,7 +18,20 @@ from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
 from campaigns.inbound import mailboxes
 from campaigns.models import Domain, ImportState
-from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream, trials
+from campaigns.outbox import (
+    claim,
+    control,
+    deliveries,
+    dispatch,
+    due,
+    finish,
+    rates,
+    recovery,
+    repeats,
+    slowing,
+    stream,
+    trials,
+)
 from campaigns.planning import fanout, sending
 from campaigns.tracking import breakdown, hit_ledger, news, telling
 from campaigns.webhooks import bell
@@ -188,6 +201,7 @@ def forget_expired() -> None:
     now = timezone.now()
     uploads.wipe_expired(now=now)
     trials.forget_old(now=now)
+    slowing.forget_recovered(now=now)
     checking.forget_checks(now=now)
 
 

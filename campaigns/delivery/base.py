@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from campaigns.replies.meaning import Reason
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EnclosedFile:
@@ -68,11 +70,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one mail; `code` is stable and names nobody, such as `smtp.550-5.1.1`; at most 55 characters."""
+    """What became of one mail; `code` is stable and names nobody, such as `smtp.550-5.1.1`; at most 55 characters.
+
+    `reason` is what a real mail server's refusal means; None where nobody was asked, or a provider tells later.
+    """
 
     id: int
     outcome: Outcome
     code: str = ""
+    reason: Reason | None = None
 
 
 class TransportError(Exception):

@@ -22,6 +22,7 @@ from campaigns.inbound.correlate import Key
 from campaigns.inbound.reports import Kind, Report, read_report
 from campaigns.models import Account, BaaStatus, Event, EventKind, Lane, Message, MessageState
 from campaigns.outbox import control, delivery_news
+from campaigns.outbox.refusals import MOST_OWN_FAULTS
 from campaigns.replies.classify import Verdict, classify_reply
 from campaigns.replies.meaning import Class, Reason
 from campaigns.tracking import record as tracking
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 
 # Tokens are valid for ever; news are not (evil input 24).
 TOO_OLD = timedelta(days=90)
-# So many mails of one campaign refused for our own set-up stop it; one may be a forwarder's doing.
-MOST_OWN_FAULTS = 20
 AREA = "bounce"
 _COMPLAINTS = {"abuse": EventKind.COMPLAINED, "fraud": EventKind.COMPLAINED, "opt-out": EventKind.UNSUBSCRIBED}
 _SOFT = {Class.SOFT, Class.UNKNOWN}

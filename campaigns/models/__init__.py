@@ -12,7 +12,7 @@ from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
 from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.levels import TrackingLevel
-from campaigns.models.limits import DayCount, DomainLimit, TokenBucket
+from campaigns.models.limits import DayCount, DomainLimit, SlowDomain, TokenBucket
 from campaigns.models.messages import Message, MessageState
 from campaigns.models.pools import LOWEST_PRIORITY, PoolAssignment, PoolMember, TransportPool
 from campaigns.models.preferences import Frequency, Goodbye, LeavingReason, Preference
@@ -42,7 +42,7 @@ __all__ = [
     "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
     "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
     "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
-    "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SoftBounce", "SourceKind", "Split", "StateCount",
+    "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SlowDomain", "SoftBounce", "SourceKind", "Split", "StateCount",
     "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
     "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
     "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "Trial", "UploadedContent", "Verdict",

@@ -25,6 +25,8 @@ from campaigns.outbox.journal import Journal, Mark
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.recorder import Recorder
+from campaigns.outbox.refusals import read_refusal
+from campaigns.outbox.slowing import Slowdowns
 from campaigns.outbox.streaming import LINGER, StreamWork
 from campaigns.outbox.work import SubmissionWork, Work
 
@@ -123,9 +125,8 @@ def _run(work: Work, *, until: float, limit: int) -> _Slice | None:
 class _Terms:
     """What decides about another attempt of a message in hand."""
 
-    submission_id: int
-    attempts: int
-    valid_until: datetime
+    message: Claimed
+    submission: Submission
     is_held: bool
 
 
@@ -140,7 +141,8 @@ class _Slice:
         self._journal = Journal()
         self._intake = work.open_intake(worker=self._journal.worker)
         self._preparer = preparer
-        self._recorder = Recorder(work, journal=self._journal, preparer=preparer)
+        self._slowdowns = Slowdowns(work.transport.pk)
+        self._recorder = Recorder(work, journal=self._journal, preparer=preparer, slowdowns=self._slowdowns)
         self._terms: dict[int, _Terms] = {}
         self._open = True
         self._waited = 0.0
@@ -188,11 +190,15 @@ class _Slice:
         """The mails that may leave, claimed by the batch and made one by one as the transport asks for them."""
         while messages := self._claim():
             blocked = self._preparer.blocked(messages)
+            later: dict[int, datetime] = {}
             for message in messages:
                 if not self._look_around():
                     return
                 if self._work.is_stopped(message):
                     continue  # put back when the slice ends
+                if (paused := self._slowdowns.pause_of(message.recipient_domain, now=timezone.now())) is not None:
+                    later[message.id] = paused
+                    continue
                 mail = self._preparer.prepare(message, block=blocked.get(message.id, ""))
                 if isinstance(mail, Result):
                     self._intake.note_unused(1)
@@ -200,11 +206,14 @@ class _Slice:
                 else:
                     self._terms[message.id] = self._terms_of(message)
                     yield mail
+            if later:
+                # Their domain asked for less mail after they had been claimed.
+                claim.postpone_claims(later, worker=self._journal.worker)
+                self._intake.note_unused(len(later))
 
     def _terms_of(self, message: Claimed) -> _Terms:
         submission = self._preparer.submission_of(message)
-        is_held = recovery.is_held(submission.options)
-        return _Terms(submission.pk, message.attempts, submission.valid_until, is_held)
+        return _Terms(message, submission, recovery.is_held(submission.options))
 
     def _claim(self) -> list[Claimed]:
         self._claimed_at = time.monotonic()
@@ -254,7 +263,9 @@ class _Slice:
         if (mark := _MARK_OF.get(receipt.outcome)) is not None:
             self._journal.settle(receipt.id, mark, receipt.code)
         terms = self._terms.pop(receipt.id)
-        self._recorder.note(_result(receipt, terms), submission_id=terms.submission_id, outcome=receipt.outcome)
+        result = _result(receipt, terms)
+        refusal = read_refusal(receipt, message=terms.message, submission=terms.submission, state=result.state)
+        self._recorder.note(result, submission_id=terms.submission.pk, outcome=receipt.outcome, refusal=refusal)
 
     def _settle_unanswered(self) -> None:
         """What left and will get no answer any more."""
@@ -277,8 +288,8 @@ def _result(receipt: Receipt, terms: _Terms) -> Result:
 def _retry(receipt: Receipt, terms: _Terms, *, now: datetime) -> Result:
     # Eight steps of jitter spread the retries and keep the groups of one record few.
     jitter = random.randrange(8) / 7  # noqa: S311 (not a secret)
-    retry_at = now + next_delay(terms.attempts, jitter=jitter)
-    if retry_at >= terms.valid_until:
+    retry_at = now + next_delay(terms.message.attempts, jitter=jitter)
+    if retry_at >= terms.submission.valid_until:
         return Result(receipt.id, MessageState.EXPIRED, receipt.code)
     return Result(receipt.id, MessageState.QUEUED, receipt.code, retry_at=retry_at.replace(microsecond=0))
 

@@ -10,10 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from campaigns.delivery.base import Outcome
-from campaigns.outbox import breaker, record
+from campaigns.outbox import breaker, record, refusals
 from campaigns.outbox.journal import Journal
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
+from campaigns.outbox.refusals import OwnFaults, Refusal
+from campaigns.outbox.slowing import Slowdowns
 from campaigns.outbox.work import Work
 from campaigns.webhooks import bell
 from compliance import gate
@@ -25,18 +27,28 @@ FLUSH_SIZE = 500
 class Recorder:
     """Collects what became of messages and writes it down together with the decisions about them."""
 
-    def __init__(self, work: Work, *, journal: Journal, preparer: Prepares) -> None:
-        self._work, self._journal, self._preparer = work, journal, preparer
+    def __init__(self, work: Work, *, journal: Journal, preparer: Prepares, slowdowns: Slowdowns) -> None:
+        self._work, self._journal, self._preparer, self._slowdowns = work, journal, preparer, slowdowns
         self._results: list[Result] = []
         self._touched: set[int] = set()
         self._outcomes: Counter[Outcome] = Counter()
+        self._refusals: list[Refusal] = []
+        self._own_faults = OwnFaults()
         self._flushed_at = time.monotonic()
 
-    def note(self, result: Result, *, submission_id: int, outcome: Outcome | None = None) -> None:
-        """A message's end or its next try; `outcome` says what the way out made of it, None when it was not asked."""
+    def note(
+        self, result: Result, *, submission_id: int, outcome: Outcome | None = None, refusal: Refusal | None = None
+    ) -> None:
+        """A message's end or its next try; `outcome` says what the way out made of it, None when it was not asked.
+
+        `refusal` is what a mail server said, where one said no.
+        """
         self._results.append(result)
         self._touched.add(submission_id)
-        if outcome is not None:
+        if refusal is not None:
+            self._refusals.append(refusal)
+        # A destination that takes no more for now says nothing about the way out.
+        if outcome is not None and not (refusal is not None and refusal.is_throttle):
             self._outcomes[outcome] += 1
 
     def flush_when_due(self, now: float) -> None:
@@ -53,6 +65,7 @@ class Recorder:
         with transaction.atomic():
             record.record_results(self._results, worker=self._journal.worker, now=now, counted=self._work.counted)
             gate.record(decided, now=now)
+            refusals.act_on_addresses(self._refusals, transport=self._work.transport, now=now)
         self._preparer.forget_decisions()
         self._journal.forget(result.id for result in self._results)
         self._results = []
@@ -60,6 +73,13 @@ class Recorder:
         self._work.note_recorded(touched)
         bell.note_news(self._work.transport.account_id)
         self._tell_breaker(now)
+        self._act_on_refusals(now)
+
+    def _act_on_refusals(self, now: datetime) -> None:
+        told, self._refusals = self._refusals, []
+        if refusals.slow_destinations(told, transport=self._work.transport, now=now):
+            self._slowdowns.look_again()
+        self._own_faults.note(told)
 
     def _tell_breaker(self, now: datetime) -> None:
         answered = self._outcomes[Outcome.ACCEPTED] + self._outcomes[Outcome.REJECTED]
