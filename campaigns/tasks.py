@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns import jobs
-from campaigns.audiences import checking, importing
+from campaigns.audiences import checking, importing, suppression_imports
 from campaigns.content import uploads
 from campaigns.domains.lookup import make_resolver
 from campaigns.domains.reports import forget_old_reports
@@ -43,6 +43,7 @@ IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken
 CHECK_BUDGET = 120.0  # seconds
 
 _IMPORT = "campaigns.tasks.run_import"
+_SUPPRESSIONS = suppression_imports.RUN
 _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
 _MAILBOX = "campaigns.tasks.look_into_mailbox"
@@ -61,6 +62,12 @@ def run_import(job_id: int) -> None:
     # Still running and in nobody's hands: only the budget ended.
     if job.state == ImportState.RUNNING and job.lease_until is None:
         jobs.ring(_IMPORT, job_id)
+
+
+def import_suppressions(job_id: int) -> None:
+    """Read the rest of a file of addresses not to write to, or as much as a job may take; rings again while rows are left."""
+    if suppression_imports.run_import(job_id, budget_seconds=IMPORT_BUDGET):
+        jobs.ring(_SUPPRESSIONS, job_id)
 
 
 def check_addresses(run_id: int) -> None:
@@ -157,6 +164,8 @@ def _judge_hits(now: datetime) -> None:
 def _ring_for_imports(now: datetime) -> None:
     for job_id in importing.find_stopped(now=now):
         jobs.ring(_IMPORT, job_id)
+    for job_id in suppression_imports.find_stopped(now=now):
+        jobs.ring(_SUPPRESSIONS, job_id)
 
 
 def _ring_for_checks(now: datetime) -> None:

@@ -16,6 +16,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from campaigns import addresses, tokens
+from campaigns.admin.contact_timeline import show_timeline
 from campaigns.admin.contact_tracking import save_choice, show_choice
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.paging import CappedPaginator
@@ -76,6 +77,7 @@ class ContactAdmin(RoomScreen):
             self.page("<uuid:public_id>/subscribe/", self.subscribe, name="subscribe"),
             self.page("<uuid:public_id>/unsubscribe/", self.unsubscribe, name="unsubscribe"),
             self.page("<uuid:public_id>/tracking/", self.note_choice, name="tracking"),
+            self.page("<uuid:public_id>/story/", self.show_story, name="story"),
             *super().get_urls(),
         ]
 
@@ -154,6 +156,7 @@ class ContactAdmin(RoomScreen):
             subscribe_url=self.url_of(contact, view="subscribe"),
             unsubscribe_url=self.url_of(contact, view="unsubscribe"),
             mails=recent_mails(contact),
+            story_url=self.url_of(contact, view="story"),
             **show_choice(contact, url=self.url_of(contact, view="tracking")),
             delete_url=self.url_of(contact, view="delete"),
         )
@@ -188,6 +191,12 @@ class ContactAdmin(RoomScreen):
         else:
             messages.error(request, "Choose what this person said.")
         return HttpResponseRedirect(self.url_of(contact))
+
+    def show_story(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """What happened with the person, and why mail to them stopped."""
+        contact: Contact = self.find_object(request, public_id)
+        timeline = show_timeline(contact, before=request.GET.get("before", ""))
+        return self.show(request, f"{_FOLDER}/timeline.html", title="What happened", obj=contact, **timeline)
 
     def unsubscribe(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Take the person off one list; they stay off whatever a later file says."""

@@ -18,7 +18,13 @@ from campaigns.models.pools import LOWEST_PRIORITY, PoolAssignment, PoolMember, 
 from campaigns.models.preferences import Frequency, Goodbye, LeavingReason, Preference
 from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCount
 from campaigns.models.submissions import API_DOORS, LETTER_DOORS, Door, Lane, ReportLevel, Submission, SubmissionState
-from campaigns.models.suppressions import Suppression, SuppressionReason, SuppressionScope
+from campaigns.models.suppressions import (
+    Suppression,
+    SuppressionImport,
+    SuppressionLift,
+    SuppressionReason,
+    SuppressionScope,
+)
 from campaigns.models.templates import EmailTemplate, SourceKind, TemplateAttachment, TemplateVersion
 from campaigns.models.tracking import Breakdown, HitCount, Split, TrackedLink, TrackingChoice, Verdict
 from campaigns.models.transports import SandboxMail, Transport
@@ -43,7 +49,7 @@ __all__ = [
     "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
     "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
     "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SlowDomain", "SoftBounce", "SourceKind", "Split", "StateCount",
-    "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionReason",
+    "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionImport", "SuppressionLift", "SuppressionReason",
     "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
     "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "Trial", "UploadedContent", "Verdict",
     "WebhookDelivery", "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
