@@ -16,7 +16,7 @@ from campaigns.domains.lookup import make_resolver
 from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
-from campaigns.inbound import mailboxes
+from campaigns.inbound import kept_reports, mailboxes
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import (
     claim,
@@ -211,6 +211,7 @@ def forget_expired() -> None:
     uploads.wipe_expired(now=now)
     trials.forget_old(now=now)
     slowing.forget_recovered(now=now)
+    kept_reports.forget_old(now=now)
     checking.forget_checks(now=now)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,15 @@ from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 
 from campaigns.admin.campaign_words import explain
-from campaigns.models import Contact, EventKind, Message, SuppressionLift, SuppressionReason, SuppressionScope
+from campaigns.models import (
+    Contact,
+    EventKind,
+    KeptReport,
+    Message,
+    SuppressionLift,
+    SuppressionReason,
+    SuppressionScope,
+)
 from campaigns.tracking.person_story import Happening, Kind, tell_person
 
 _EVENTS = {
@@ -52,13 +61,17 @@ class Line:
     what_url: str
     details: tuple[str, ...]
     is_cause: bool
+    report_url: str = ""
 
 
-def show_timeline(contact: Contact, *, before: str) -> dict[str, Any]:
+def show_timeline(contact: Contact, *, before: str, report_url: Callable[[KeptReport], str]) -> dict[str, Any]:
     """What the page needs: lines, and the moment the next page begins before ('' at the end)."""
     page = tell_person(contact, before=_read_moment(before))
     return {
-        "lines": [_describe(line) for line in page.lines],
+        "lines": [
+            replace(_describe(line), report_url=report_url(line.report) if line.report is not None else "")
+            for line in page.lines
+        ],
         "older": page.before.isoformat() if page.before is not None else "",
     }
 

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from campaigns import addresses, tokens
@@ -25,7 +25,8 @@ from campaigns.admin.scoping import RoomScreen
 from campaigns.audiences.consent import subscribe, unsubscribe_lists
 from campaigns.audiences.contacts import change_attributes, create_contact
 from campaigns.errors import AddressError, CampaignError
-from campaigns.models import ConsentKind, Contact, ContactList, Subscription, SubscriptionState, Suppression
+from campaigns.inbound.kept_reports import open_report
+from campaigns.models import ConsentKind, Contact, ContactList, KeptReport, Subscription, SubscriptionState, Suppression
 from campaigns.tracking.timeline import recent_mails
 
 _FOLDER = "admin/campaigns/contact"
@@ -78,6 +79,7 @@ class ContactAdmin(RoomScreen):
             self.page("<uuid:public_id>/unsubscribe/", self.unsubscribe, name="unsubscribe"),
             self.page("<uuid:public_id>/tracking/", self.note_choice, name="tracking"),
             self.page("<uuid:public_id>/story/", self.show_story, name="story"),
+            self.page("<uuid:public_id>/story/<uuid:report_id>/", self.show_report, name="report"),
             *super().get_urls(),
         ]
 
@@ -195,8 +197,24 @@ class ContactAdmin(RoomScreen):
     def show_story(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """What happened with the person, and why mail to them stopped."""
         contact: Contact = self.find_object(request, public_id)
-        timeline = show_timeline(contact, before=request.GET.get("before", ""))
+
+        def url_of_report(report: KeptReport) -> str:
+            return reverse("admin:campaigns_contact_report", args=(contact.public_id, report.public_id))
+
+        timeline = show_timeline(contact, before=request.GET.get("before", ""), report_url=url_of_report)
         return self.show(request, f"{_FOLDER}/timeline.html", title="What happened", obj=contact, **timeline)
+
+    def show_report(self, request: HttpRequest, public_id: UUID, report_id: UUID) -> HttpResponse:
+        """What came back, as text: nothing of it is run, loaded or followed."""
+        contact: Contact = self.find_object(request, public_id)
+        report = get_object_or_404(KeptReport, public_id=report_id, message__contact=contact)
+        opened = open_report(report)
+        if opened is None:
+            raise Http404
+        return self.show(
+            request, f"{_FOLDER}/report.html", title="What came back", obj=contact, report=report, opened=opened,
+            story_url=self.url_of(contact, view="story"),
+        )  # fmt: skip
 
     def unsubscribe(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Take the person off one list; they stay off whatever a later file says."""

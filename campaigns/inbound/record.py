@@ -16,7 +16,7 @@ from django.db import transaction
 from campaigns import addresses, tokens
 from campaigns.audiences import soft_bounces
 from campaigns.errors import AddressError
-from campaigns.inbound import correlate, notices
+from campaigns.inbound import correlate, kept_reports, notices
 from campaigns.inbound.bounces import Failure, Outcome
 from campaigns.inbound.correlate import Key
 from campaigns.inbound.reports import Kind, Report, read_report
@@ -57,7 +57,7 @@ def record_bounce(raw: bytes, *, envelope_to: str, now: datetime, account: Accou
     """Take in a mail that may be a bounce, a complaint or an automatic answer; never raises for what is in it.
 
     `envelope_to` is the recipient of its envelope, empty when unknown. With an account only its mails are found. Safe to
-    call again with the same mail. Nothing of the mail is kept.
+    call again with the same mail. What was recorded is kept sealed for some days; of mail under HIPAA nothing is.
     """
     report = read_report(raw)
     found = _find_message(report, envelope_to=envelope_to, account=account)
@@ -67,12 +67,10 @@ def record_bounce(raw: bytes, *, envelope_to: str, now: datetime, account: Accou
     message, matches = found
     if now - (message.sent_at or message.submission.created_at) > TOO_OLD:
         return Recorded(Result.NOTHING, report.kind)
-    if report.kind == Kind.COMPLAINT:
-        return _record_complaint(report, message, now=now)
-    failure = _choose_failure(report, message)
-    if failure is None:
-        return Recorded(Result.NOTHING, report.kind, needs_eyes=report.kind in {Kind.OTHER, Kind.BOUNCE})
-    return _record_failure(failure, report, message, matches=matches, now=now)
+    recorded = _record(report, message, matches=matches, now=now)
+    if recorded.result == Result.RECORDED and not _is_under_hipaa(message):
+        kept_reports.keep_report(raw, message=message, kind=str(report.kind), now=now)
+    return recorded
 
 
 # --- Which mail -------------------------------------------------------------------------------------
@@ -127,6 +125,15 @@ def _choose_failure(report: Report, message: Message) -> Failure | None:
     return ranked[0] if ranked else None
 
 
+def _record(report: Report, message: Message, *, matches: bool, now: datetime) -> Recorded:
+    if report.kind == Kind.COMPLAINT:
+        return _record_complaint(report, message, now=now)
+    failure = _choose_failure(report, message)
+    if failure is None:
+        return Recorded(Result.NOTHING, report.kind, needs_eyes=report.kind in {Kind.OTHER, Kind.BOUNCE})
+    return _record_failure(failure, report, message, matches=matches, now=now)
+
+
 # --- What it means ----------------------------------------------------------------------------------
 
 
@@ -163,10 +170,12 @@ def _record_failure(failure: Failure, report: Report, message: Message, *, match
 
 def _verdict_for(message: Message, failure: Failure) -> Verdict:
     """Of mail under HIPAA only the status code counts; not even the words' meaning is kept."""
+    return classify_reply(0, failure.status, "") if _is_under_hipaa(message) else failure.verdict
+
+
+def _is_under_hipaa(message: Message) -> bool:
     submission = message.submission
-    if submission.lane == Lane.HIPAA or submission.account.baa_status != BaaStatus.NONE:
-        return classify_reply(0, failure.status, "")
-    return failure.verdict
+    return submission.lane == Lane.HIPAA or submission.account.baa_status != BaaStatus.NONE
 
 
 def _tell(news: list[tracking.Report], message: Message, *, now: datetime, is_soft: bool = False) -> Result:

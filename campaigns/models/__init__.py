@@ -3,7 +3,7 @@
 from campaigns.models.accounts import Account, BaaStatus, Language, Membership, Role
 from campaigns.models.api import ApiKey, RequestKey, Trial, UploadedContent
 from campaigns.models.audiences import ConsentKind, Contact, ContactList, Subscription, SubscriptionState
-from campaigns.models.bounces import BounceMailbox, MailboxKind, MailboxLogin, MailboxMail, SoftBounce
+from campaigns.models.bounces import BounceMailbox, KeptReport, MailboxKind, MailboxLogin, MailboxMail, SoftBounce
 from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, PixelPosition, Purpose, WindowZone
 from campaigns.models.checks import AddressCheck, AddressCheckRun, AddressRisk, MailboxVerdict
 from campaigns.models.counts import StateCount
@@ -46,7 +46,7 @@ __all__ = [
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
     "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
-    "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
+    "KeptReport", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
     "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
     "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SlowDomain", "SoftBounce", "SourceKind", "Split", "StateCount",
     "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionImport", "SuppressionLift", "SuppressionReason",

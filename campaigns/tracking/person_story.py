@@ -11,6 +11,7 @@ from campaigns.models import (
     Contact,
     Event,
     EventKind,
+    KeptReport,
     Message,
     Subscription,
     SubscriptionState,
@@ -24,6 +25,7 @@ PAGE = 50
 # Of one person; who has more mails than this sees what happened to the newest.
 _MOST_MAILS = 5_000
 _FROM_MAIL = {SuppressionReason.BOUNCE, SuppressionReason.UNREACHABLE, SuppressionReason.COMPLAINT}
+_REPORTED = {EventKind.BOUNCED, EventKind.DEFERRED, EventKind.COMPLAINED, EventKind.UNSUBSCRIBED}
 _SAME_TIME = timedelta(seconds=5)
 
 
@@ -40,7 +42,7 @@ class Kind(StrEnum):
 class Happening:
     """One line. `event` and `message` are those of a mail, `row` and `subscription` what other lines are about.
 
-    `is_cause` marks what stopped mail to the person: the bounce or complaint behind a suppression.
+    `report` is what came back, while it is kept. `is_cause` marks what stopped mail to the person: the bounce or complaint behind a suppression.
     """
 
     at: datetime
@@ -51,6 +53,7 @@ class Happening:
     row: Suppression | SuppressionLift | None = None
     subscription: Subscription | None = None
     is_cause: bool = False
+    report: KeptReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,21 @@ def _tell_mails(contact: Contact, *, before: datetime | None, causes: set[int]) 
         number__in={event.link for event in found if event.link is not None},
     )
     urls = {(link.submission_id, link.number): link.url for link in links}
+    reports = list(KeptReport.objects.filter(message__in=messages).defer("raw_sealed"))
     for event in found:
         message = messages[event.message_id]
         url = urls.get((message.submission_id, event.link), "") if event.link is not None else ""
-        yield Happening(event.at, Kind.MAIL, event, message, url, is_cause=event.pk in causes)
+        yield Happening(
+            event.at, Kind.MAIL, event, message, url, is_cause=event.pk in causes, report=_find_report(event, reports)
+        )
+
+
+def _find_report(event: Event, reports: Sequence[KeptReport]) -> KeptReport | None:
+    """The report that became this event."""
+    near = (
+        row for row in reports if row.message_id == event.message_id and abs(row.received_at - event.at) <= _SAME_TIME
+    )
+    return next(near, None) if event.kind in _REPORTED else None
 
 
 def _find_causes(contact: Contact, stops: Sequence[Happening]) -> set[int]:
