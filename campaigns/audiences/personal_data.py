@@ -14,6 +14,7 @@ from campaigns.models import (
     Account,
     Contact,
     Event,
+    KeptReport,
     Message,
     Preference,
     SandboxMail,
@@ -54,6 +55,7 @@ def erase_person(account: Account, *, address_key: str) -> None:
         ids = list(mails.values_list("public_id", flat=True))
         mails.update(recipient="", placeholders_sealed=None)
         SandboxMail.objects.filter(account=account, message_id__in=ids).delete()
+        KeptReport.objects.filter(message__in=mails).delete()
         Preference.objects.filter(account=account, address_key=address_key).delete()
         Contact.objects.filter(account=account, address_key=address_key).delete()
 

@@ -67,7 +67,8 @@ def _reason_of(code: str) -> Reason:
 
 def act_on_addresses(refusals: Sequence[Refusal], *, transport: Transport, now: datetime) -> None:
     """Suppress who is dead, count who may be; in the transaction that records the mails."""
-    ended = [entry for entry in refusals if entry.is_final]
+    # In one order, so that workers who meet the same addresses wait for each other and never in a circle.
+    ended = sorted((entry for entry in refusals if entry.is_final), key=lambda entry: entry.message.address_key)
     dead = [entry.message for entry in ended if class_of(entry.reason) == Class.HARD]
     if dead:
         scope, reason = SuppressionScope.EVERYTHING, SuppressionReason.BOUNCE
