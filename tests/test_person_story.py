@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import DjangoAssertNumQueries
-
 
 from campaigns.audiences import suppression
 from campaigns.audiences.consent import subscribe
@@ -134,9 +134,7 @@ def test_a_report_can_be_read_as_text_and_shows_no_mail_it_returns(client: Clien
     assert client.get(f"/admin/campaigns/contact/{other.public_id}/story/{report.public_id}/").status_code == 404
 
 
-def test_reports_go_after_their_days_and_none_is_kept_where_nobody_wants_them(
-    person: Contact, settings: SettingsWrapper
-) -> None:
+def test_reports_go_after_their_days_and_none_is_kept_where_nobody_wants_them(person: Contact, settings: Any) -> None:
     bounce(person)
     assert kept_reports.forget_old(now=timezone.now() + timedelta(days=13)) == 0
     assert kept_reports.forget_old(now=timezone.now() + timedelta(days=15)) == 1
