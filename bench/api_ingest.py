@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Requests accepted per second by the HTTP API, each checked, sealed and durable, against the least a Django view can do.
 
-Run with `python bench/api_ingest.py [--seconds 10]` on PostgreSQL: granian with 2 processes of 8 threads serves our
-`POST /email/4/messages` (key, validation, gate, sealed content, rows) and in turn a view without our middleware that
+Run with `python bench/api_ingest.py [--seconds 10] [--server gunicorn]` on PostgreSQL: a server with 2 processes of 8
+threads (granian, which `manage.py run` starts, or gunicorn's gthread) serves our `POST /email/4/messages` (key, validation, gate, sealed content, rows) and in turn a view without our middleware that
 answers at once, and one that stores two rows by the ORM. No worker runs: this is the way in alone. The last lines are
 `RATIO name value`.
 """
@@ -39,6 +39,7 @@ def measure(port: int, path: str, *words: str, seconds: float, recipients: int =
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, help="Length of a turn (10; quick: 4).")
+    parser.add_argument("--server", choices=sorted(web.SERVERS), default="granian")
     parser.add_argument("--rounds", type=int, help="Turns each way takes (3; quick: 1).")
     parser.add_argument("--quick", action="store_true", help="A look, in a minute.")
     parser.add_argument("--patience", type=int, default=0, help="Times a turn is taken again when others disturbed it.")
@@ -55,7 +56,7 @@ def main() -> None:
         url = stack.enter_context(installation.database("postgresql"))
         peer = {**os.environ, "DATABASE_URL": url}
         run_module("bench.lab.peers.minimal", env={**peer, "MAKE_TABLES": "1"})
-        serve = partial(web.serve, workers=2, threads=8)
+        serve = partial(web.serve, workers=2, threads=8, share=CLIENTS // 2, server=given.server)
         ours, _ = stack.enter_context(
             serve("config.wsgi:application", env=place.environment, log=place.folder / "web.log")
         )

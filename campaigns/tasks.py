@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -16,7 +16,8 @@ from campaigns.domains.lookup import make_resolver
 from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
-from campaigns.inbound import kept_reports, mailboxes
+from campaigns.inbound import ending, kept_reports, mailboxes, processing
+from campaigns.inbound import telling as inbound_telling
 from campaigns.models import Domain, ImportState
 from campaigns.outbox import (
     claim,
@@ -47,6 +48,7 @@ _SUPPRESSIONS = suppression_imports.RUN
 _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
 _MAILBOX = "campaigns.tasks.look_into_mailbox"
+_INBOUND = "campaigns.tasks.process_inbound"
 
 SCHEDULES = (
     jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
@@ -101,7 +103,7 @@ def dispatch_stream(transport_id: int) -> None:
 
 def tell_webhooks() -> None:
     """Tell programs what happened for the budget of a job; rings again while more is waiting."""
-    if telling.tell():
+    if telling.tell(describe_mail=inbound_telling.describe_mail):
         bell.ring()
 
 
@@ -151,6 +153,11 @@ def _ring_for_webhooks(now: datetime) -> None:
         bell.ring()
 
 
+def _ring_for_inbound(now: datetime) -> None:
+    if processing.is_waiting(now=now):
+        jobs.ring(_INBOUND)
+
+
 def _forget(now: datetime) -> None:
     repeats.forget_old(now=now)
     deliveries.forget_old(now=now)
@@ -180,6 +187,7 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _ring_for_messages,
     _finish_submissions,
     _ring_for_webhooks,
+    _ring_for_inbound,
     _forget,
     _ring_for_imports,
     _ring_for_checks,
@@ -206,13 +214,14 @@ def look_at_domain(domain_id: int) -> None:
 
 
 def forget_expired() -> None:
-    """Delete what is kept for some days only: uploaded content, results of address checks, trials. Runs every hour."""
+    """Delete what is kept for some days only: uploads, results of address checks, trials, mail that came in. Runs every hour."""
     now = timezone.now()
     uploads.wipe_expired(now=now)
     trials.forget_old(now=now)
     slowing.forget_recovered(now=now)
     kept_reports.forget_old(now=now)
     checking.forget_checks(now=now)
+    ending.forget_old(now=now, keep=timedelta(days=settings.INBOUND_KEEP_DAYS))
 
 
 def look_into_mailboxes() -> None:
@@ -226,3 +235,9 @@ def look_into_mailbox(mailbox_id: int) -> None:
     look = mailboxes.look_into(mailbox_id, now=timezone.now())
     if look is not None and look.more:
         jobs.ring(_MAILBOX, mailbox_id)
+
+
+def process_inbound() -> None:
+    """Work on mail that came in at our own door; rings again while more is waiting."""
+    if processing.process_waiting(resolver=make_resolver(), now=timezone.now()):
+        jobs.ring(_INBOUND)

@@ -194,6 +194,15 @@ NOTICE = BOOK.add_feature(
         requires=_EVERY_MAIL,
     )
 )
+FORWARD = BOOK.add_feature(
+    Feature(
+        "inbound.forward",
+        hipaa_eligible=False,
+        reason="Mail that came in is not passed on: a reply quotes what it answers.",
+        clause="HIPAA-ineligible services and features: Inbound emails",
+        requires=_EVERY_MAIL,
+    )
+)
 TEST_SEND = BOOK.add_feature(
     Feature(
         "campaign.test-send",

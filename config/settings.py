@@ -313,6 +313,12 @@ SMTP_HIPAA_PORT = env.integer("SMTP_HIPAA_PORT", 0, low=0, high=65535)
 SMTP_MAX_CONNECTIONS = env.integer("SMTP_MAX_CONNECTIONS", 500, low=1, high=10_000)
 SMTP_MAX_CONNECTIONS_PER_ADDRESS = env.integer("SMTP_MAX_CONNECTIONS_PER_ADDRESS", 50, low=1, high=10_000)
 
+# Mail from other servers, for our own addresses only; INBOUND_HOST is the name they know it by.
+INBOUND_PORT = env.integer(
+    "INBOUND_PORT", 2526 if LOCAL else 25 * bool(_SMTP_READY and INBOUND_HOST), low=0, high=65535
+)
+INBOUND_KEEP_DAYS = env.integer("INBOUND_KEEP_DAYS", 90, low=1, high=3650)
+
 # --- Opens and clicks ---------------------------------------------------------------------------
 # Where links and pictures of mails lead to, unless their domain has a host of its own.
 TRACKING_URL = env.web_url("TRACKING_URL", PUBLIC_URL)

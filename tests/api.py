@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
 
+from django.db import connection
 from django.test import Client
 
 from campaigns.models import Account, Message, SandboxMail
@@ -74,3 +77,23 @@ def text_of(mail: EmailMessage, kind: str = "plain") -> str:
     part = mail.get_body(preferencelist=(kind,))
     assert part is not None
     return str(part.get_content()).replace("\r\n", "\n")
+
+
+@contextmanager
+def refusing(recipient: str) -> Iterator[None]:
+    """The database takes no message to this person."""
+    made, undone = "BEGIN SELECT RAISE(ABORT, 'refused'); END", "DROP TRIGGER test_refusing"
+    statement = (
+        f"CREATE TRIGGER test_refusing BEFORE INSERT ON campaigns_message WHEN NEW.recipient = '{recipient}' {made}"
+    )
+    if connection.vendor == "postgresql":
+        check = f"CHECK (recipient <> '{recipient}')"
+        statement = f"ALTER TABLE campaigns_message ADD CONSTRAINT test_refusing {check}"
+        undone = "ALTER TABLE campaigns_message DROP CONSTRAINT test_refusing"
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(undone)

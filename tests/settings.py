@@ -24,7 +24,7 @@ for _name in (Path(__file__).resolve().parent.parent / ".env.example").read_text
 os.environ["ENV_FILE"] = os.devnull
 os.environ["INSTANCE"] = f"test-{os.getpid()}"
 # Tests that run the whole say themselves where it listens; two at a time would meet on the usual ports.
-os.environ |= {"SMTP_PORT": "0", "SMTP_TLS_PORT": "0", "SMTP_PLAIN_PORT": "0"}
+os.environ |= {"SMTP_PORT": "0", "SMTP_TLS_PORT": "0", "SMTP_PLAIN_PORT": "0", "INBOUND_PORT": "0"}
 os.environ["VAR_DIR"] = str(Path(os.environ[_ROOT]) / PROCESS)
 
 from config.settings import *  # noqa: E402, F403

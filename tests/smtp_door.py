@@ -1,4 +1,4 @@
-"""Our submission server on loopback, in a thread of the test, and a client that says exactly what it is told."""
+"""Our SMTP server on loopback, in a thread of the test, and a client that says exactly what it is told."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trustme
 from django.db import connections
 
 from campaigns.models import Lane
-from campaigns.smtp.limits import Limits
+from campaigns.smtp.limits import INBOUND, Limits
 from campaigns.smtp.protocol import Entrance
 from campaigns.smtp.server import Listener, serve
 
 QUICK = Limits(pause_after_wrong_login=0, wrong_logins=1_000, faults=1_000, goodbye_seconds=2)
 """The limits of most tests: nobody is made to wait."""
+
+INBOUND_QUICK = replace(INBOUND, message_bytes=200_000, faults=1_000, goodbye_seconds=2)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Door:
     tls: int
     plain: int
     hipaa: int
+    inbound: int
     authority: trustme.CA
 
     @property
@@ -41,7 +44,7 @@ class Door:
 
 
 @contextlib.contextmanager
-def open_door(limits: Limits = QUICK) -> Iterator[Door]:
+def open_door(limits: Limits = QUICK, *, inbound: Limits = INBOUND_QUICK) -> Iterator[Door]:
     """The server with one listener of each kind."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -51,6 +54,7 @@ def open_door(limits: Limits = QUICK) -> Iterator[Door]:
         Entrance(tls=context, is_encrypted=True),
         Entrance(may_be_plain=True),
         Entrance(Lane.HIPAA, tls=context, is_encrypted=True),
+        Entrance(tls=context, is_inbound=True),
     ]
     ports: list[int] = []
     ready = threading.Event()
@@ -64,14 +68,17 @@ def open_door(limits: Limits = QUICK) -> Iterator[Door]:
         stop = asyncio.Event()
         running.append((asyncio.get_running_loop(), stop))
         listeners = [Listener("127.0.0.1", 0, entrance) for entrance in entrances]
-        await serve(listeners, limits=limits, hostname="smtp.test", stop=stop, started=started)
+        await serve(
+            listeners, limits=limits, inbound_limits=inbound, hostname="smtp.test", inbound_hostname="mx.test",
+            stop=stop, started=started,
+        )  # fmt: skip
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
     thread.start()
     assert ready.wait(10)
     try:
-        starttls, tls, unencrypted, hipaa = ports
-        yield Door(starttls, tls, unencrypted, hipaa, authority)
+        starttls, tls, unencrypted, hipaa, incoming = ports
+        yield Door(starttls, tls, unencrypted, hipaa, incoming, authority)
     finally:
         loop, stop = running[0]
         loop.call_soon_threadsafe(stop.set)

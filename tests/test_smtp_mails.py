@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from django_q.conf import Conf
@@ -23,7 +22,7 @@ from campaigns.outbox.payload import open_payload, open_webhook
 from campaigns.smtp import callers
 from campaigns.smtp.commands import write_authorization
 from campaigns.smtp.intake import Handed, NotStored, store_group
-from tests.api import Program, text_of
+from tests.api import Program, refusing, text_of
 from tests.factories import make_domain
 from tests.smtp_door import QUICK, Client, Door, open_door, plain
 
@@ -364,26 +363,6 @@ def test_what_goes_wrong_inside_is_nobodys_to_see(
         assert client.hear() == ""
     assert "A conversation failed: RuntimeError" in caplog.text
     assert "zq-secret" not in caplog.text
-
-
-@contextmanager
-def refusing(recipient: str) -> Iterator[None]:
-    """The database takes no message to this person."""
-    made, undone = "BEGIN SELECT RAISE(ABORT, 'refused'); END", "DROP TRIGGER test_refusing"
-    statement = (
-        f"CREATE TRIGGER test_refusing BEFORE INSERT ON campaigns_message WHEN NEW.recipient = '{recipient}' {made}"
-    )
-    if connection.vendor == "postgresql":
-        check = f"CHECK (recipient <> '{recipient}')"
-        statement = f"ALTER TABLE campaigns_message ADD CONSTRAINT test_refusing {check}"
-        undone = "ALTER TABLE campaigns_message DROP CONSTRAINT test_refusing"
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(undone)
 
 
 def test_one_mail_the_database_does_not_take_costs_the_others_nothing(program: Program, sender: str) -> None:

@@ -25,12 +25,13 @@ import json
 from django.utils import timezone
 from campaigns.accounts.creation import create_account
 from campaigns.accounts.keys import create_key
-from campaigns.models import Domain
+from campaigns.models import Domain, InboundRoute
 account = create_account(name="Shop", slug="shop", postal_address="1 Main St, Vilnius", time_zone="UTC")
-Domain.objects.create(account=account, name="shop.example.com", verified_at=timezone.now())
+domain = Domain.objects.create(account=account, name="shop.example.com", verified_at=timezone.now())
+InboundRoute.objects.create(account=account, domain=domain, pattern="support")
 print(json.dumps(create_key(account, name="Shop", scopes=["email:message:send"])[1]))
 """
-SENDER = "shop@shop.example.com"
+SENDER, SUPPORT = "shop@shop.example.com", "support@shop.example.com"
 
 
 def free_port() -> int:
@@ -44,9 +45,10 @@ class Service:
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
-        self.plain, self.starttls = free_port(), free_port()
+        self.plain, self.starttls, self.inbound = free_port(), free_port(), free_port()
         installation.environment |= {
             "SMTP_PLAIN_PORT": str(self.plain), "SMTP_PORT": str(self.starttls), "LOG_LEVEL": "DEBUG",
+            "INBOUND_PORT": str(self.inbound),
             "SMTP_MAX_CONNECTIONS_PER_ADDRESS": "300",
         }  # fmt: skip
         installation.manage("migrate", "--verbosity", "0")
@@ -139,6 +141,43 @@ def test_every_mail_that_was_answered_exists_once_whenever_the_process_is_killed
         talker.join(100)
     assert loads == [[]] * 8
     assert (service.count("killed"), service.count("killed", distinct=True)) == (160, 160)
+
+
+def arrive_until_taken(service: Service, names: list[str], deadline: float) -> None:
+    """Like any mail server: what got no 250 comes again."""
+    while names and time.monotonic() < deadline:
+        try:
+            with Client(service.inbound) as client:
+                client.hear()
+                client.say("EHLO mx.example.net")
+                while names and client.mail(letter(names[0]), sender="ann@example.net", to=[SUPPORT])[:3] == "250":
+                    del names[0]
+        except (OSError, IndexError, AssertionError):
+            time.sleep(0.1)
+
+
+def test_every_mail_other_servers_were_told_is_taken_exists_once_whenever_the_process_is_killed(
+    service: Service,
+) -> None:
+    """RFC 5321 §6.1."""
+
+    def count(what: str = "*") -> int:
+        return service.installation.query(f"SELECT count({what}) FROM campaigns_inboundmail")  # noqa: S608
+
+    deadline = time.monotonic() + 100
+    loads = [[f"arrives-{talker}-{number}" for number in range(10)] for talker in range(4)]
+    talkers = [
+        threading.Thread(target=arrive_until_taken, args=(service, names, deadline), daemon=True) for names in loads
+    ]
+    for talker in talkers:
+        talker.start()
+    wait_until(lambda: count() >= 10, seconds=60, pause=0.02)
+    service.kill()
+    service.start()
+    for talker in talkers:
+        talker.join(100)
+    assert loads == [[]] * 4
+    assert (count(), count("DISTINCT digest"), count("raw_id")) == (40, 40, 40)
 
 
 def test_the_self_signed_certificate_is_for_this_machine_and_its_key_private_su_01(service: Service) -> None:

@@ -23,6 +23,7 @@ from campaigns.accounts.scopes import EVERYTHING
 from campaigns.accounts.shared import ask
 from campaigns.errors import CampaignError
 from campaigns.models import Account, ApiKey, Lane, Purpose
+from campaigns.prepared import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _NOBODY = "0" * 64
 _USE_NOTED_EVERY = timedelta(minutes=1)
 _PASSWORD_REMEMBERED = 60  # seconds
+_KEYS = Prepared(lambda: ApiKey.objects.select_related("account").filter(prefix=""))
 _SENDING = frozenset({"email:message:send", "message:send", "email:logs:read"})
 
 
@@ -111,7 +113,7 @@ def require_lane(credential: Credential, lane: Lane) -> None:
 
 
 def _admit_key(presented: PresentedKey, authorization: str, *, origin: str, remote: str, now: datetime) -> Credential:
-    key = ApiKey.objects.select_related("account").filter(prefix=presented.prefix).first()
+    key = next(iter(_KEYS.fetch(presented.prefix)), None)
     is_right = hmac.compare_digest(key.secret_hash if key else _NOBODY, presented.secret_hash)
     if key is None or not is_right:
         raise _refuse([origin, guesses.place_of_name(presented.prefix)], authorization, now=now)

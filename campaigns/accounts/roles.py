@@ -20,10 +20,13 @@ class Right(Enum):
     MANAGE_SUPPRESSIONS = "manage-suppressions"
     MANAGE_KEYS = "manage-keys"
     MANAGE_WEBHOOKS = "manage-webhooks"
+    MANAGE_INBOUND = "manage-inbound"
+    # What people write to the account is nobody's business who only watches figures.
+    READ_INBOUND = "read-inbound"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
-    Role.AUTHOR: frozenset({Right.VIEW, Right.COMPOSE, Right.IMPORT, Right.SEND}),
+    Role.AUTHOR: frozenset({Right.VIEW, Right.COMPOSE, Right.IMPORT, Right.SEND, Right.READ_INBOUND}),
     Role.APPROVER: frozenset({Right.VIEW, Right.SEND}),
     Role.COMPLIANCE: frozenset({Right.VIEW, Right.MANAGE_SUPPRESSIONS}),
     Role.OPERATOR: frozenset(Right),

@@ -20,6 +20,7 @@ from campaigns.admin.campaign_preview import answer_preview, sample_subject
 from campaigns.admin.campaign_tracking import describe_tracking
 from campaigns.admin.campaign_words import PURPOSES, TONES
 from campaigns.admin.local_time import WallTime, read_wall_time
+from campaigns.admin.rights import Right, may
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Campaign, CampaignState, Purpose, Submission
 from campaigns.outbox import rates
@@ -66,7 +67,7 @@ class CampaignPages:
             check = preflight.check_campaign(campaign)
             context |= {"preflight": check, "findings": place_findings(campaign, check.findings)}
         else:
-            context |= self._running(campaign, now=timezone.now())
+            context |= self._running(request, campaign, now=timezone.now())
         context |= {
             "newer": newer_version(campaign.content),
             "send_at": self._wall_time(campaign, campaign.send_at),
@@ -74,13 +75,14 @@ class CampaignPages:
         }
         return render(request, f"{_FOLDER}/page.html", context)
 
-    def _running(self, campaign: Campaign, *, now: datetime) -> dict[str, Any]:
+    def _running(self, request: HttpRequest, campaign: Campaign, *, now: datetime) -> dict[str, Any]:
         progress = campaign_progress.measure_progress(campaign, now=now)
         submission = campaign.submissions.select_related("account", "sender__domain").first()
         return {
             "progress": progress,
             "undecided": campaign_steps.count_undecided(campaign) if progress.report.held else 0,
             "warning": rates.warn_of_complaints(submission, now=now) if submission else "",
+            "may_read_answers": may(request, Right.READ_INBOUND, account_id=campaign.account_id),
         }
 
     def show_progress(self, request: HttpRequest, public_id: UUID) -> HttpResponse:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from campaigns import addresses, tokens
 from campaigns.admin.contact_timeline import show_timeline
 from campaigns.admin.contact_tracking import save_choice, show_choice
+from campaigns.admin.inbox import recent_answers
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
@@ -159,6 +160,7 @@ class ContactAdmin(RoomScreen):
             unsubscribe_url=self.url_of(contact, view="unsubscribe"),
             mails=recent_mails(contact),
             story_url=self.url_of(contact, view="story"),
+            answers=recent_answers(request, contact),
             **show_choice(contact, url=self.url_of(contact, view="tracking")),
             delete_url=self.url_of(contact, view="delete"),
         )

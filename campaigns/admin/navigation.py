@@ -20,6 +20,8 @@ from campaigns.models import (
     Domain,
     EmailTemplate,
     ImportJob,
+    InboundMail,
+    InboundRoute,
     SandboxMail,
     Sender,
     Suppression,
@@ -61,6 +63,13 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str] | tuple[str, type[M
             ("Contacts", Contact, "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4.5 20a7.5 7.5 0 0 1 15 0"),
             ("Imports", ImportJob, "M12 4v11m0 0 4-4m-4 4-4-4M4 17v3h16v-3"),
             ("Do not email", Suppression, "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM5.7 5.7l12.6 12.6"),
+        ),
+    ),
+    (
+        "Mail that comes in",
+        (
+            ("Inbox", InboundMail, "M4 13 6.5 5h11L20 13v6H4zm0 0h5l1.5 2.5h3L15 13h5M12 6v5m0 0 2-2m-2 2-2-2"),
+            ("Inbound addresses", InboundRoute, "M12 15.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zm3.5-3.5v1.5a2.2 2.2 0 0 0 4.4 0V12a7.9 7.9 0 1 0-3.2 6.4"),
         ),
     ),
     (

@@ -96,6 +96,12 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "address": ("address", "email", "to", "name", "return_path"),
     "domain": ("email", "name", "return_path"),
     "import": ("file",),
+    "inbound.pattern-invalid": ("pattern",),
+    "inbound.exists": ("pattern",),
+    "inbound.forward-circle": ("forward_to",),
+    "inbound.forward-invalid": ("forward_to",),
+    "inbound.endpoint-missing": ("endpoint",),
+    "inbound.domain-unverified": ("domain",),
 }
 
 

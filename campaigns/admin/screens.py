@@ -8,6 +8,8 @@ from campaigns.admin import (
     contacts,
     domains,
     imports,
+    inbound_routes,
+    inbox,
     lists,
     mailbox,
     suppressions,
@@ -18,6 +20,6 @@ from campaigns.admin import (
 )
 
 __all__ = [
-    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "lists", "mailbox",
+    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "inbound_routes", "inbox", "lists", "mailbox",
     "suppressions", "templates", "transports", "users", "webhooks",
 ]  # fmt: skip

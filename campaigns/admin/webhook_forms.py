@@ -24,6 +24,7 @@ _KINDS = {
     WebhookKind.LATE_BOUNCE: "A mail came back after it had arrived.",
     WebhookKind.BOUNCE_RATE_WARNING: "Many mails of a campaign come back.",
     WebhookKind.BOUNCE_RATE_BLOCKED: "So many came back that the campaign stopped.",
+    WebhookKind.INBOUND: "Mail to your inbound addresses that hand it to this webhook, with its files.",
 }
 _SECURITY = {
     WebhookSecurity.STANDARD: "By standardwebhooks.com; there are libraries for most languages.",

@@ -18,6 +18,7 @@ from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.webhook_forms import EndpointForm, NewEndpointForm, ReplayForm, shown_values
 from campaigns.admin.words import show_time
 from campaigns.errors import CampaignError
+from campaigns.inbound import telling
 from campaigns.models import (
     DeliveryState,
     EndpointState,
@@ -133,7 +134,10 @@ class WebhookEndpointAdmin(RoomScreen):
         endpoint = self._find_to_change(request, public_id)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        verdict = tell_sample(endpoint, now=timezone.now())
+        now = timezone.now()
+        is_for_mail = endpoint.kinds == WebhookKind.INBOUND
+        call = telling.sample_call(endpoint, now=now) if is_for_mail else None
+        verdict = tell_sample(endpoint, now=now, call=call)
         if verdict.is_told:
             messages.success(request, f"It works. {describe(verdict)}")
         else:

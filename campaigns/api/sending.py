@@ -19,10 +19,12 @@ from campaigns.api.envelopes import encode
 from campaigns.api.forms import read_form
 from campaigns.models import Door
 from campaigns.outbox import repeats, statuses
+from campaigns.outbox.gathering import Gathering
 from campaigns.outbox.requests import Accepted, Batch, check_batch
 from campaigns.outbox.together import accept_requests
 
 router = Router(tags=["Sending"])
+_gathering = Gathering()
 
 MOST_DAYS, MOST_DAYS_BY_FORM = 5, 30
 
@@ -105,7 +107,9 @@ def _send(
     check_batch(batch, malformed=len(composed.malformed))
 
     def make() -> bytes:
-        accepted = accept_requests(batch, now=now) if batch.requests else []
+        # With a key the note of it belongs into the same transaction; without one others may come along.
+        accept = accept_requests if keys else _gathering.accept
+        accepted = accept(batch, now=now) if batch.requests else []
         return encode(_answer(shown, accepted, composed.malformed, key=key, status=status))
 
     text = body.model_dump_json(exclude_unset=True).encode() if keys else b""

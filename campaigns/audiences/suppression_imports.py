@@ -150,7 +150,9 @@ def _store(job: SuppressionImport, chunk: Sequence[Row], *, bytes_read: int) -> 
     with transaction.atomic():
         before = Suppression.objects.filter(account=job.account, scope=job.scope, list=job.list_id)
         known = set(before.filter(address_key__in=entries).values_list("address_key", flat=True))
-        suppress_many(job.account_id, entries=[entries[key] for key in entries.keys() - known], by=job.created_by)
+        suppress_many(
+            job.account_id, entries=[entry for key, entry in entries.items() if key not in known], by=job.created_by
+        )
         job.position += len(chunk)
         job.rejected += len(errors)
         job.added += len(entries) - len(known)

@@ -55,13 +55,15 @@ class MailFrame:
 class MailRecipient:
     """One recipient; its repr shows nothing. `message_id` comes without <>, `values` by variable name.
 
-    `to` and `cc` are what the headers show, each (name, mailbox), where that is not just the recipient.
+    `to` and `cc` are what the headers show, each (name, mailbox), where that is not just the recipient. Whoever writes to
+    `unsubscribe_mailbox` wants no more; empty when nobody reads such mail.
     """
 
     mailbox: str
     values: Mapping[str, object] = field(default_factory=dict)
     message_id: str = ""
     unsubscribe_url: str = ""
+    unsubscribe_mailbox: str = ""
     name: str = ""
     to: tuple[tuple[str, str], ...] | None = None
     cc: tuple[tuple[str, str], ...] = ()
@@ -107,7 +109,9 @@ def recipient_head(recipient: MailRecipient, *, allow_utf8: bool, date: datetime
         _date(date.replace(microsecond=0), date.utcoffset()),
         recipient.message_id.encode("ascii"),
     )
-    return head + unsubscribe_headers(recipient.unsubscribe_url) if recipient.unsubscribe_url else head
+    if not recipient.unsubscribe_url:
+        return head
+    return head + unsubscribe_headers(recipient.unsubscribe_url, mailbox=recipient.unsubscribe_mailbox)
 
 
 def _shown_recipients(recipient: MailRecipient, *, allow_utf8: bool) -> bytes:
@@ -131,11 +135,18 @@ def header_name(name: str) -> bytes:
     return name.encode("ascii")
 
 
-def unsubscribe_headers(url: str) -> bytes:
-    """List-Unsubscribe with the URL byte for byte and its one-click partner (RFC 8058; UN-01, UN-03)."""
+def unsubscribe_headers(url: str, *, mailbox: str = "") -> bytes:
+    """List-Unsubscribe with the URL byte for byte and its one-click partner (RFC 8058; UN-01, UN-03).
+
+    A mailbox stands behind it, for programs that know no other way (RFC 2369 §3.2); folded between the two only.
+    """
     if not _WEB_URL(url) or len(url) > _LONGEST_LINE - len("List-Unsubscribe: <>"):
         raise RenderError("header.unsubscribe-url", "The unsubscribe URL cannot stand in a header.")
-    return b"List-Unsubscribe: <%b>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" % url.encode("ascii")
+    by_mail = b",\r\n <mailto:%b?subject=unsubscribe>" % mailbox.encode("ascii") if mailbox else b""
+    return b"List-Unsubscribe: <%b>%b\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" % (
+        url.encode("ascii"),
+        by_mail,
+    )
 
 
 def subject_header(subject: str) -> bytes:

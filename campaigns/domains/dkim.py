@@ -80,7 +80,7 @@ class Signer:
         """
         head, _, body = mail.partition(b"\r\n\r\n")
         names, fields = _relax_head(head)
-        digest = b2a_base64(hashlib.sha256(_relax_body(body)).digest(), newline=False)
+        digest = b2a_base64(hashlib.sha256(relax_body(body)).digest(), newline=False)
         stamp = b"t=%d; bh=%b;" % (int(time.time()), digest)
         return b"".join([self._sign_by(key, names, fields, stamp) for key in self._keys])
 
@@ -129,7 +129,7 @@ def _relax_head(head: bytes) -> tuple[tuple[bytes, ...], bytes]:
     return tuple(reversed(names)), b"\r\n".join(reversed(fields))
 
 
-def _relax_body(body: bytes) -> bytes:
+def relax_body(body: bytes) -> bytes:
     """The body as RFC 6376 §3.4.4 has it hashed. What needs no change is found out by searches from the end:
     those are three times as fast as searches from the start."""
     if not body.endswith(b"\r\n"):

@@ -83,7 +83,9 @@ def offered_records(domain: Domain) -> tuple[ExpectedRecord, ...]:
         return ()
     host, found = bounce_host(domain), list[ExpectedRecord]()
     if host != domain.name or not domain.return_path:
-        found.append(ExpectedRecord(INBOUND_MX, domain.name, "MX", f"10 {ours}", Need.OPTIONAL))
+        # Who has made addresses for mail to come in by wants it to come.
+        need = Need.ADVISED if domain.inbound_routes.filter(is_active=True).exists() else Need.OPTIONAL
+        found.append(ExpectedRecord(INBOUND_MX, domain.name, "MX", f"10 {ours}", need))
     if domain.return_path:
         found.append(ExpectedRecord(MTA_STS, f"_mta-sts.{host}", "TXT", mta_sts_value([ours]), Need.OPTIONAL))
         if reports_to := reports_address(domain):

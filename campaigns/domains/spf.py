@@ -216,12 +216,12 @@ def _find_addresses(term: Term, target: str, dns: Dns, trail: Trail, *, top: str
     if term.name in {"a", "mx"} and passes:
         trail.names.add(f"{term.name}:{target}")
         trail.addresses.setdefault(top, []).extend(found)
-        trail.networks.extend(_widen(address, term) for address in found)
+        trail.networks.extend(widen(address, term.value) for address in found)
 
 
-def _widen(address: str, term: Term) -> Network:
-    """The network of an address with the prefix lengths of the term: `/24//64`."""
-    four, _, six = term.value.partition("//")
+def widen(address: str, lengths: str) -> Network:
+    """The network of an address with the prefix lengths at the end of a term: `/24//64`."""
+    four, _, six = lengths.partition("//")
     length = six if ":" in address else four.partition("/")[2]
     fits = length.isdigit() and int(length) <= (128 if ":" in address else 32)
     return ipaddress.ip_network(f"{address}/{length}" if fits else address, strict=False)

@@ -66,6 +66,10 @@ class Part:
         """The body without its transfer encoding, as far as it is read at all."""
         return decode.decode_transfer(self.body[: 2 * MOST_TEXT], self.headers.get("content-transfer-encoding"))
 
+    def read_whole(self) -> bytes:
+        """All of the body without its transfer encoding: for files, which nobody reads as text."""
+        return decode.decode_transfer(self.body, self.headers.get("content-transfer-encoding"))
+
     def read_text(self) -> str:
         """The body as text, HTML without its tags; what cannot be decoded shows as replacement characters."""
         text = decode.decode_text(self.read_bytes()[:MOST_TEXT], self.charset)
@@ -184,6 +188,27 @@ def _end_of_field(data: bytes, at: int) -> int:
     """Where the field that starts here ends: before a line that does not go on with it."""
     found = _NO_FOLD.search(data, at)
     return found.start() if found else len(data)
+
+
+def read_raw_values(raw: bytes, name: str) -> list[str]:
+    """The fields of this name as they stand, on one line each and with their encoded words: for lists of mailboxes, in
+    which a decoded comma or bracket would be somebody else's.
+    """
+    data = _even_lines(raw[:MOST_HEADER_BYTES]).lstrip(b"\n")
+    blank = data.find(b"\n\n")
+    field = re.compile(
+        rb"^" + re.escape(name.encode("ascii")) + rb"[ \t]*:(.*(?:\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE
+    )
+    found = field.findall(data[: blank if blank >= 0 else len(data)])[:MOST_HEADERS]
+    return [decode.decode_text(value[:LONGEST_VALUE].replace(b"\n", b""), "").strip() for value in found]
+
+
+def read_parameters(value: str) -> dict[str, str]:
+    """The parameters of a field such as Content-Disposition, names in lower case, values as they stand."""
+    found: dict[str, str] = {}
+    for name, quoted, plain in _PARAMETER.findall(value[:LONGEST_VALUE]):
+        found.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) or plain)
+    return found
 
 
 def _read_type(headers: Headers) -> tuple[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
 from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
+from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
 from campaigns.models.levels import TrackingLevel
 from campaigns.models.limits import DayCount, DomainLimit, SlowDomain, TokenBucket
 from campaigns.models.messages import Message, MessageState
@@ -46,11 +47,13 @@ __all__ = [
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
     "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
-    "KeptReport", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
-    "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
-    "ReportLevel", "RequestKey", "Role", "SandboxMail", "Sender", "SlowDomain", "SoftBounce", "SourceKind", "Split", "StateCount",
-    "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression", "SuppressionImport", "SuppressionLift", "SuppressionReason",
-    "SuppressionScope", "System", "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink",
-    "TrackingChoice", "TrackingLevel", "Transport", "TransportPool", "Trial", "UploadedContent", "Verdict",
-    "WebhookDelivery", "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
+    "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptReport", "Lane", "Language",
+    "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership", "Message",
+    "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
+    "ReportLevel", "RequestKey", "Role", "RouteAction", "SandboxMail", "Sender", "SlowDomain", "SoftBounce",
+    "SourceKind", "Split", "StateCount", "Submission", "SubmissionState", "Subscription", "SubscriptionState",
+    "Suppression", "SuppressionImport", "SuppressionLift", "SuppressionReason", "SuppressionScope", "System",
+    "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink", "TrackingChoice",
+    "TrackingLevel", "Transport", "TransportPool", "Trial", "UploadedContent", "Verdict", "WebhookDelivery",
+    "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ class EventKind(models.TextChoices):
     OPENED = "opened", "Opened"
     CLICKED = "clicked", "Clicked"
     UNSUBSCRIBED = "unsubscribed", "Unsubscribed"
+    REPLIED = "replied", "Answered"
 
 
 class Event(models.Model):
@@ -53,11 +54,11 @@ class Event(models.Model):
         indexes = [
             # Few among very many, and every running campaign is judged by them.
             models.Index(fields=["at"], name="event_complaints", condition=models.Q(kind=EventKind.COMPLAINED)),
-            # Who left and who complained are counted for each campaign page.
+            # Who left, who complained and who answered are counted for each campaign page.
             models.Index(
                 fields=["message", "kind"],
                 name="event_goodbyes",
-                condition=models.Q(kind__in=[EventKind.COMPLAINED, EventKind.UNSUBSCRIBED]),
+                condition=models.Q(kind__in=[EventKind.COMPLAINED, EventKind.UNSUBSCRIBED, EventKind.REPLIED]),
             ),
             # Hits of the last minutes are judged again.
             models.Index(

@@ -21,12 +21,13 @@ class Door(models.TextChoices):
     HTTP = "http", "HTTP API"
     SMTP = "smtp", "SMTP API"
     NOTICE = "notice", "Notice to one person"
+    FORWARD = "forward", "Forwarded mail"
 
 
 # Doors through which programs hand in mails of their own content, one request at a time.
 API_DOORS = (Door.HTTP, Door.SMTP)
 # Doors whose mails bring their content along, sealed, and leave in streams.
-LETTER_DOORS = (*API_DOORS, Door.NOTICE)
+LETTER_DOORS = (*API_DOORS, Door.NOTICE, Door.FORWARD)
 
 
 class Lane(models.TextChoices):

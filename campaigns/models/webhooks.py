@@ -21,6 +21,7 @@ class WebhookKind(models.IntegerChoices):
     LATE_BOUNCE = 64, "Late bounces"
     BOUNCE_RATE_WARNING = 128, "Bounce rate: warning"
     BOUNCE_RATE_BLOCKED = 256, "Bounce rate: campaign stopped"
+    INBOUND = 512, "Mail that arrives"
 
 
 REPORT_KINDS = (WebhookKind.DELIVERY, WebhookKind.INTERMEDIATE)
@@ -103,8 +104,8 @@ class DeliveryState(models.IntegerChoices):
 class WebhookDelivery(models.Model):
     """One thing to tell one endpoint. What it says is made from the ledger when it leaves: no personal data is here.
 
-    `about` is the number of the event, or of the submission whose bounce rate it is; `details` are the figures of that
-    rate. While a worker has it, `next_attempt_at` is when others may have it. `last_status` is the answer's HTTP status,
+    `about` is the number of the event, of the submission whose bounce rate it is, or of the mail that arrived; `details`
+    are the figures of that rate. While a worker has it, `next_attempt_at` is when others may have it. `last_status` is the answer's HTTP status,
     `last_code` why there was none.
     """
 

@@ -14,6 +14,7 @@ FEATURES = {
     Door.HTTP: "api.email",
     Door.SMTP: "smtp.email",
     Door.NOTICE: "notice.personal",
+    Door.FORWARD: "inbound.forward",
 }
 SIZE_STEP = 64 * 1024
 

@@ -17,12 +17,16 @@ from campaigns.content.mime import MailFrame, MailRecipient
 from campaigns.content.tracked import Tracked
 from campaigns.domains import dkim
 from campaigns.domains.dkim import Signer
+from campaigns.domains.expected import RETURN_MX
 from campaigns.errors import CampaignError
-from campaigns.models import ContactList, Purpose, Submission
+from campaigns.models import ContactList, Domain, Purpose, Submission
 from campaigns.outbox.accept import placeholder_context
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.tracker import Tracker, open_tracker
 from compliance import vault
+
+# Beside the return path of a mail: whoever writes there wants no more (inbound.places).
+UNSUBSCRIBE_LOCAL = "unsubscribe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Letterhead:
     unsubscribe_base: str
     signer: Signer | None
     tracker: Tracker | None = None
+    unsubscribe_host: str = ""
 
     def track(self, message: Claimed) -> Tracked | None:
         """How this mail is tracked; None when it leaves as it was written."""
@@ -70,9 +75,18 @@ def make_letterhead(submission: Submission) -> Letterhead:
         mail_from=from_address.mailbox,
         return_path=addresses.parse(sender.domain.return_path) if sender.domain.return_path else None,
         unsubscribe_base=f"{settings.PUBLIC_URL}/u/",
+        unsubscribe_host=_mail_host(sender.domain) if is_bulk else "",
         signer=dkim.open_signer(sender.domain),
         tracker=open_tracker(submission),
     )
+
+
+def _mail_host(domain: Domain) -> str:
+    """Where mail to us may be sent: the host of the return path, when its MX record was seen to lead to our own server."""
+    if domain.return_path.lower().startswith(UNSUBSCRIBE_LOCAL):
+        return ""
+    comes_here = domain.return_path and domain.findings.filter(record=RETURN_MX, ok=True).exists()
+    return domain.return_path.rpartition("@")[2] if comes_here and settings.INBOUND_HOST else ""
 
 
 def _list_id(submission: Submission, *, domain: str) -> str:
@@ -101,7 +115,13 @@ def mail_recipient(letterhead: Letterhead, message: Claimed) -> MailRecipient:
         # The same for every attempt: a receiver can tell a repeated delivery by it.
         message_id=f"{message.public_id.hex}@{letterhead.mail_from.rpartition('@')[2]}",
         unsubscribe_url=letterhead.unsubscribe_base + tokens.unsubscribe_token(claim),
+        unsubscribe_mailbox=_unsubscribe_mailbox(letterhead, message),
     )
+
+
+def _unsubscribe_mailbox(letterhead: Letterhead, message: Claimed) -> str:
+    host = letterhead.unsubscribe_host
+    return f"{UNSUBSCRIBE_LOCAL}+{tokens.bounce_token(message.public_id)}@{host}" if host else ""
 
 
 def return_path(letterhead: Letterhead, message: Claimed) -> str:

@@ -33,6 +33,7 @@ class SendReport:
     expired: int = 0
     unsubscribed: int = 0
     complained: int = 0
+    replied: int = 0
     lost: int = 0
     finished: bool = False
     reasons: dict[str, int] = field(default_factory=dict)
@@ -70,21 +71,22 @@ def live_report(campaign: Campaign) -> SendReport:
     held = Message.objects.filter(submission_id__in=ids, state=MessageState.HELD).count()
     by_state[MessageState.HELD] = held
     by_state[MessageState.QUEUED] = max(planned - by_state.total(), 0)
-    goodbyes = _count_goodbyes(ids)
+    goodbyes = _count_people(ids)
     failures = Message.objects.filter(submission_id__in=ids).exclude(error_code="").values_list("error_code")
     return SendReport(
         planned=planned,
         finished=all(row.state in {SubmissionState.DONE, SubmissionState.CANCELLED} for row in rows),
         unsubscribed=goodbyes[EventKind.UNSUBSCRIBED],
         complained=goodbyes[EventKind.COMPLAINED],
+        replied=goodbyes[EventKind.REPLIED],
         reasons=dict(failures.annotate(Count("pk")).order_by("error_code")),
         **{state.value: by_state[state] for state in MessageState},
     )
 
 
-def _count_goodbyes(ids: Sequence[int]) -> Counter[str]:
-    """How many people left, and how many called a mail spam, by the mails of these submissions: by kind of event."""
-    kinds = [EventKind.UNSUBSCRIBED, EventKind.COMPLAINED]
+def _count_people(ids: Sequence[int]) -> Counter[str]:
+    """How many people left, called a mail spam, and answered, by the mails of these submissions: by kind of event."""
+    kinds = [EventKind.UNSUBSCRIBED, EventKind.COMPLAINED, EventKind.REPLIED]
     rows = Event.objects.filter(message__submission_id__in=ids, kind__in=kinds).order_by()
     return Counter(dict(rows.values_list("kind").annotate(Count("message", distinct=True))))
 
@@ -104,13 +106,14 @@ def report_submissions(ids: Sequence[int]) -> SendReport:
     # A submission that calls itself finished has lost whoever still waits in it.
     accounted = states.SETTLED if not open_now else frozenset(MessageState)
     lost = planned - sum(by_state.get(state, 0) for state in accounted)
-    goodbyes = _count_goodbyes(ids)
+    goodbyes = _count_people(ids)
     return SendReport(
         planned=planned,
         lost=lost,
         finished=bool(ids) and not open_now,
         unsubscribed=goodbyes[EventKind.UNSUBSCRIBED],
         complained=goodbyes[EventKind.COMPLAINED],
+        replied=goodbyes[EventKind.REPLIED],
         reasons=dict(sorted(reasons.items())),
         **{state.value: by_state.get(state, 0) for state in MessageState},
     )

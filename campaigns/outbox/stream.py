@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from campaigns import jobs
 from campaigns.models import Message, MessageState, Submission, SubmissionState, Transport
+from campaigns.prepared import Prepared
 
 DISPATCH_JOB = "campaigns.tasks.dispatch_stream"
 PROMISE = timedelta(seconds=3)
@@ -34,14 +35,23 @@ def ring(transport: Transport, *, at: datetime, now: datetime) -> None:
 
 def _call(transport_id: int) -> None:
     now = timezone.now()
-    unwatched = Transport.objects.filter(
+    as_stored = connection.ops.adapt_datetimefield_value
+    # Asked before it is written: at full speed there is a promise, and nobody waits for the lock of this row.
+    if not _UNWATCHED.fetch(as_stored(now), as_stored(now - _LOST), transport_id):
+        return
+    if _unwatched(transport_id, now=now).update(rung_at=now):
+        jobs.ring(DISPATCH_JOB, transport_id)
+
+
+def _unwatched(transport_id: int, *, now: datetime) -> QuerySet[Transport]:
+    return Transport.objects.filter(
         Q(streaming_until=None) | Q(streaming_until__lt=now),
         Q(rung_at=None) | Q(rung_at__lt=now - _LOST),
         pk=transport_id,
     )
-    # Asked before it is written: at full speed there is a promise, and nobody waits for the lock of this row.
-    if unwatched.exists() and unwatched.update(rung_at=now):
-        jobs.ring(DISPATCH_JOB, transport_id)
+
+
+_UNWATCHED = Prepared(lambda: _unwatched(0, now=timezone.now()).only("pk"))
 
 
 def promise(transport_id: int, *, now: datetime) -> None:

@@ -7,8 +7,7 @@ reports.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -19,6 +18,9 @@ from campaigns.outbox import stream
 from campaigns.outbox.requests import Accepted, Batch, EmailRequest, find_transport, make_messages, make_submission
 from campaigns.outbox.rows import NewMessage, insert_messages
 from campaigns.outbox.submission_rows import insert_submissions
+from campaigns.prepared import Prepared
+
+_DOMAIN = Prepared(lambda: Domain.objects.filter(account_id=0, name=""))
 
 
 def accept_requests(batch: Batch, *, now: datetime) -> list[Accepted]:
@@ -99,8 +101,9 @@ def _find_routes(batches: Sequence[Batch], domains: _Domains) -> _Routes:
 
 
 def _find_domains(batches: Sequence[Batch]) -> _Domains:
-    names: dict[int, set[str]] = defaultdict(set)
-    for batch in batches:
-        names[batch.account.pk] |= {request.sender_domain for request in batch.requests}
-    rows = Domain.objects.filter(account__in=names, name__in=set().union(*names.values()))
+    wanted = {(batch.account.pk, request.sender_domain) for batch in batches for request in batch.requests}
+    if len(wanted) == 1:
+        rows: Iterable[Domain] = _DOMAIN.fetch(*wanted.pop())
+    else:
+        rows = Domain.objects.filter(account__in={a for a, _ in wanted}, name__in={name for _, name in wanted})
     return {(domain.account_id, domain.name): domain for domain in rows}

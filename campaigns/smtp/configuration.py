@@ -25,6 +25,7 @@ class Wanted:
     lane: Lane = Lane.STANDARD
     is_encrypted: bool = False
     may_be_plain: bool = False
+    is_inbound: bool = False
 
 
 def configured_listeners() -> list[Wanted]:
@@ -34,6 +35,7 @@ def configured_listeners() -> list[Wanted]:
         Wanted(settings.SMTP_TLS_PORT, "TLS", is_encrypted=True),
         Wanted(settings.SMTP_PLAIN_PORT, "not encrypted, this machine only", may_be_plain=True),
         Wanted(settings.SMTP_HIPAA_PORT, "TLS, HIPAA lane", Lane.HIPAA, is_encrypted=True),
+        Wanted(settings.INBOUND_PORT, "mail from other servers", is_inbound=True),
     ]
     return [entry for entry in wanted if entry.port]
 
@@ -46,7 +48,13 @@ def make_listeners(wanted: list[Wanted]) -> tuple[list[Listener], Certificate | 
         Listener(
             _LOOPBACK if entry.may_be_plain else settings.SMTP_HOST.replace("*", ""),
             entry.port,
-            Entrance(entry.lane, None if entry.may_be_plain else tls, entry.is_encrypted, entry.may_be_plain),
+            Entrance(
+                entry.lane,
+                None if entry.may_be_plain else tls,
+                entry.is_encrypted,
+                entry.may_be_plain,
+                entry.is_inbound,
+            ),
         )
         for entry in wanted
     ]

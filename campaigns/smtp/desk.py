@@ -1,9 +1,9 @@
-"""What all conversations share: limits, threads that may ask the database, and the intake."""
+"""What the conversations of one kind share: limits, threads that may ask the database, and where mail is stored."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -16,9 +16,11 @@ from django.utils import timezone
 
 from campaigns.addresses import Address
 from campaigns.content.submitted import read_submitted
+from campaigns.inbound.places import Place, find_place
+from campaigns.inbound.reception import Envelope, take_in
 from campaigns.outbox.finished import compose_batch
 from campaigns.smtp.callers import Caller
-from campaigns.smtp.intake import Handed, Intake
+from campaigns.smtp.intake import Handed, Intake, make_durable
 from campaigns.smtp.limits import Doorman, Limits, Memory
 
 _THREADS = 4
@@ -43,11 +45,25 @@ class Desk:
         self.conversations: set[Leaves] = set()
         self.is_closing = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="smtp")
-        self._intake = Intake()
 
     async def ask(self, question: Callable[[], _Answer]) -> _Answer:
         """The answer of a function that may ask the database."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, _with_database, question)
+
+    def close(self) -> None:
+        """End the threads with their connections to the database."""
+        gathered = Barrier(_THREADS)
+        for _ in range(_THREADS):
+            self._threads.submit(_leave_database, gathered)
+        self._threads.shutdown()
+
+
+class SubmissionDesk(Desk):
+    """For programs of customers, whose mail goes to the outbox."""
+
+    def __init__(self, limits: Limits, *, hostname: str) -> None:
+        super().__init__(limits, hostname=hostname)
+        self._intake = Intake()
 
     async def hand_in(self, raw: bytes, *, caller: Caller, sender: str, recipients: list[Address]) -> str:
         """The id of the mail, stored for good; raises CampaignError and NotStored."""
@@ -59,12 +75,26 @@ class Desk:
         return await asyncio.wrap_future(self._intake.put(handed))
 
     def close(self) -> None:
-        """Store what waits, and end the threads with their connections to the database."""
+        """Store what waits first."""
         self._intake.stop()
-        gathered = Barrier(_THREADS)
-        for _ in range(_THREADS):
-            self._threads.submit(_leave_database, gathered)
-        self._threads.shutdown()
+        super().close()
+
+
+class InboundDesk(Desk):
+    """For the mail servers of the world, whose mail is for us: who takes it in, and taking it in."""
+
+    async def find_place(self, mailbox: str) -> Place | None:
+        """Who takes mail to this address; None: nobody here."""
+        return await self.ask(partial(find_place, mailbox))
+
+    async def take_in(self, raw: bytes, *, envelope: Envelope, places: Sequence[tuple[str, Place]]) -> None:
+        """Returns when the mail is stored for good, for everybody it is for; raises CampaignError and DatabaseError."""
+        await self.ask(partial(_take_in, raw, envelope=envelope, places=places))
+
+
+def _take_in(raw: bytes, *, envelope: Envelope, places: Sequence[tuple[str, Place]]) -> None:
+    make_durable()
+    take_in(raw, envelope=envelope, places=places, now=timezone.now())
 
 
 def _with_database(question: Callable[[], _Answer]) -> _Answer:

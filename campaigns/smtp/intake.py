@@ -93,7 +93,7 @@ def store_group(group: Sequence[Handed]) -> None:
     close_old_connections()
     now = timezone.now()
     try:
-        _make_durable()
+        make_durable()
         welcome = [handed for handed in group if _is_welcome(handed, now=now)]
         plain = [handed for handed in welcome if not handed.key]
         _store_together(plain, now=now)
@@ -108,7 +108,7 @@ def store_group(group: Sequence[Handed]) -> None:
                 handed.stored.set_exception(NotStored())
 
 
-def _make_durable() -> None:
+def make_durable() -> None:
     """With SQLite a commit is on the disk, not only with the system, before anybody is told of it (SU-07)."""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:

@@ -34,6 +34,15 @@ class Limits:
     goodbye_seconds: float = 20  # for what is on its way when the server is told to stop
 
 
+# Of servers nobody has invited: a hundred recipients have to be taken at once (RFC 5321 §4.5.3.1.8), and whoever goes
+# through a list of names is soon sent away.
+INBOUND = Limits(
+    message_bytes=20 * 1024 * 1024,
+    connections=200, connections_per_address=20, recipients=100, refused_recipients=20, mails=200, idle_commands=50,
+    bytes_in_flight=128 * 1024 * 1024,
+)  # fmt: skip
+
+
 class Doorman:
     """Counts who is inside; one of the loop's thread alone."""
 

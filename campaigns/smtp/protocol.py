@@ -30,12 +30,14 @@ class Entrance:
     """A kind of listener: who may come, and how it is encrypted.
 
     `tls` is offered with STARTTLS, unless the listener `is_encrypted` from the first byte; `may_be_plain` is for loopback.
+    One that `is_inbound` is for mail servers: nobody logs in, and only mail for us is taken.
     """
 
     lane: Lane = Lane.STANDARD
     tls: SSLContext | None = None
     is_encrypted: bool = False
     may_be_plain: bool = False
+    is_inbound: bool = False
 
 
 class LineProtocol(SMTP):
@@ -164,7 +166,7 @@ class LineProtocol(SMTP):
         limits = self._desk.limits
         is_tired = self._faults > limits.faults or self._since_mail > limits.idle_commands
         # Whoever was told that a mail is stored must hear it, or hands it in again.
-        if is_tired and not reply.startswith(("421", replies.QUEUED)):
+        if is_tired and not reply.startswith(("421", replies.QUEUED, replies.TAKEN)):
             reply = replies.TOO_MANY_FAULTS
         if reply.startswith("421"):
             self._close(reply)

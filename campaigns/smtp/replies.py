@@ -35,6 +35,9 @@ ENCRYPT_FIRST = "538 5.7.11 Encryption required for authentication"
 PARAMETER_UNKNOWN = "555 5.5.4 Parameter not known here"
 BAD_SENDER = "553 5.1.7 The sender's address is not valid"
 NULL_SENDER = "550 5.7.1 Mails of programs have a sender"
+TAKEN = "250 2.6.0 Message accepted"
+# One sentence for an address that is not here and for one that is somebody else's: nobody learns which (RFC 5321 §3.4).
+NOT_OURS = "550 5.7.1 No such mailbox here, and mail is not passed on"
 BAD_RECIPIENT = "553 5.1.3 The recipient's address is not valid"
 NEEDS_SMTPUTF8 = "553 5.6.7 Addresses beyond ASCII need the SMTPUTF8 parameter"
 TOO_LARGE = "552 5.3.4 Message too large"
@@ -52,6 +55,7 @@ LOGIN_LATER = "454 4.7.0 Temporary authentication failure"
 
 # By the beginning of our codes, the longest that fits first.
 _CODES = (
+    ("inbound.loop", "554 5.4.6"),
     ("mail.line-too-long", "500 5.5.2"),
     ("mail.too-large", "552 5.3.4"),
     ("mail.finished-marketing", "554 5.7.1"),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from campaigns.smtp.certificates import Certificate
 from campaigns.smtp.conversation import Conversation
-from campaigns.smtp.desk import Desk
-from campaigns.smtp.limits import Limits
+from campaigns.smtp.desk import Desk, InboundDesk, SubmissionDesk
+from campaigns.smtp.inbound import InboundConversation
+from campaigns.smtp.limits import INBOUND, Limits
 from campaigns.smtp.protocol import Entrance
 
 log = logging.getLogger(__name__)
@@ -36,16 +37,21 @@ async def serve(
     limits: Limits,
     hostname: str,
     stop: asyncio.Event,
+    inbound_limits: Limits = INBOUND,
+    inbound_hostname: str = "",
     certificate: Certificate | None = None,
     started: Callable[[list[int]], None] = lambda _: None,
 ) -> None:
     """Serve until `stop`; mails on their way are finished then. `started` is told the ports. Raises OSError."""
-    desk = Desk(limits, hostname=hostname)
+    # Each kind has its own: strangers at the one must not take the room of customers at the other.
+    desks = _Desks(
+        SubmissionDesk(limits, hostname=hostname), InboundDesk(inbound_limits, hostname=inbound_hostname or hostname)
+    )
     servers: list[asyncio.Server] = []
     tasks: list[asyncio.Task[None]] = []
     try:
         for listener in listeners:
-            servers.append(await _listen(desk, listener))  # noqa: PERF401 - those before a taken port are closed below
+            servers.append(await _listen(desks, listener))  # noqa: PERF401 - those before a taken port are closed below
         if certificate is not None:
             tasks.append(asyncio.create_task(_follow(certificate)))
         started([server.sockets[0].getsockname()[1] for server in servers])
@@ -55,15 +61,28 @@ async def serve(
             task.cancel()
         for server in servers:
             server.close()
-        await _wind_down(desk)
-        await asyncio.to_thread(desk.close)
+        await asyncio.gather(_wind_down(desks.submissions), _wind_down(desks.inbound))
+        for desk in (desks.submissions, desks.inbound):
+            await asyncio.to_thread(desk.close)
 
 
-async def _listen(desk: Desk, listener: Listener) -> asyncio.Server:
+@dataclass(frozen=True, slots=True)
+class _Desks:
+    submissions: SubmissionDesk
+    inbound: InboundDesk
+
+
+async def _listen(desks: _Desks, listener: Listener) -> asyncio.Server:
     entrance = listener.entrance
     context = entrance.tls if entrance.is_encrypted else None
+
+    def answer() -> Conversation | InboundConversation:
+        if entrance.is_inbound:
+            return InboundConversation(desks.inbound, entrance)
+        return Conversation(desks.submissions, entrance)
+
     return await asyncio.get_running_loop().create_server(
-        lambda: Conversation(desk, entrance),
+        answer,
         listener.host,
         listener.port,
         ssl=context,

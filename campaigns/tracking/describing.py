@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID, uuid4, uuid5
 
 from campaigns.errors import CampaignError
@@ -67,7 +68,17 @@ class _Place:
     form: WebhookFormat
 
 
-def describe_parcels(endpoint: WebhookEndpoint, parcels: Sequence[Parcel], *, now: datetime) -> Iterator[Call | Untold]:
+class DescribeMail(Protocol):
+    """The call about a mail that came in, None when it is not kept any more."""
+
+    def __call__(
+        self, endpoint: WebhookEndpoint, row: WebhookDelivery, /, *, url: str, signer: Signer
+    ) -> Call | None: ...
+
+
+def describe_parcels(
+    endpoint: WebhookEndpoint, parcels: Sequence[Parcel], *, now: datetime, describe_mail: DescribeMail | None = None
+) -> Iterator[Call | Untold]:
     """A call for each parcel; more where requests named different addresses, and Untold for what is not there any more.
 
     The rows of a call are its `tag`. Raises CampaignError when the endpoint must not, or cannot, be called at all.
@@ -77,8 +88,14 @@ def describe_parcels(endpoint: WebhookEndpoint, parcels: Sequence[Parcel], *, no
     if not endpoint.is_of_requests:
         config = read_config(endpoint)
         signer, url = config.signer(endpoint.security, now=now), config.url
-    book = _Book([row for parcel in parcels for row in parcel if row.details is None])
+    book = _Book(
+        [row for parcel in parcels for row in parcel if row.details is None and row.kind != WebhookKind.INBOUND]
+    )
     for parcel in parcels:
+        if parcel[0].kind == WebhookKind.INBOUND:
+            call = describe_mail(endpoint, parcel[0], url=url, signer=signer) if describe_mail is not None else None
+            yield call if call is not None else Untold(parcel, "webhook.gone")
+            continue
         yield from _describe(endpoint, parcel, book=book, url=url, signer=signer)
 
 

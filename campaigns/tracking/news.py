@@ -22,7 +22,7 @@ _SETTLE = timedelta(seconds=10)
 
 # What is told, by the numbers of WebhookKind. Mail a provider reports on has its outcome when the provider says so; of
 # any other, the next server's yes is the outcome, and a bounce after it is a late one. Who named an address in a request
-# is told there and the account's endpoints are not; tests people send to themselves are nobody's news.
+# is told there and the account's endpoints are not; tests people send to themselves, and mail that is passed on to them, are nobody's news.
 _COLLECT = """
 WITH fresh AS (
     SELECT e.id, e.kind, e.message_id, e.is_machine, s.account_id, s.reports_to, s.events_to, s.report_level,
@@ -31,7 +31,7 @@ WITH fresh AS (
     JOIN campaigns_message m ON m.id = e.message_id
     JOIN campaigns_submission s ON s.id = m.submission_id
     JOIN campaigns_transport t ON t.id = s.transport_id
-    WHERE e.id > %s AND e.id <= %s AND s.door <> 'test'
+    WHERE e.id > %s AND e.id <= %s AND s.door NOT IN ('test', 'forward')
       AND (s.reports_to IS NOT NULL OR s.events_to IS NOT NULL OR s.account_id IN (
           SELECT w.account_id FROM campaigns_webhookendpoint w WHERE w.state <> 'off' AND NOT w.is_of_requests))
 ), told AS (

@@ -18,7 +18,7 @@ from django.utils import timezone
 from campaigns import jobs
 from campaigns.errors import CampaignError
 from campaigns.models import WebhookEndpoint
-from campaigns.tracking.describing import Untold, describe_parcels, sample_call
+from campaigns.tracking.describing import DescribeMail, Untold, describe_parcels, sample_call
 from campaigns.tracking.news import collect_news
 from campaigns.webhooks import bell, claims
 from campaigns.webhooks.deliver import Call, Courier, Verdict, make_call, open_session
@@ -43,11 +43,14 @@ class _Hand:
     is_closing: bool = False
 
 
-def tell(*, budget: float = BUDGET, linger: float = LINGER) -> bool:
-    """Tell what is due until nothing is, for about budget seconds; whether more is waiting."""
+def tell(*, budget: float = BUDGET, linger: float = LINGER, describe_mail: DescribeMail | None = None) -> bool:
+    """Tell what is due until nothing is, for about budget seconds; whether more is waiting.
+
+    `describe_mail` writes the calls about mail that came in, which rooms above this one know.
+    """
     bell.promise(timezone.now())
     with contextlib.closing(Courier()) as courier:
-        run = _Run(courier, until=time.monotonic() + budget, linger=linger)
+        run = _Run(courier, until=time.monotonic() + budget, linger=linger, describe_mail=describe_mail)
         try:
             run.work()
         finally:
@@ -58,17 +61,20 @@ def tell(*, budget: float = BUDGET, linger: float = LINGER) -> bool:
     return collect_news(now=now) or bool(claims.find_endpoints(now=now, limit=1))
 
 
-def tell_sample(endpoint: WebhookEndpoint, *, now: datetime) -> Verdict:
-    """Call an endpoint with something made up, and what came of it; ten seconds at most. Raises CampaignError."""
+def tell_sample(endpoint: WebhookEndpoint, *, now: datetime, call: Call | None = None) -> Verdict:
+    """Call an endpoint with something made up, and what came of it; ten seconds at most. Raises CampaignError.
+
+    Made up here, unless a room above brings something of its own.
+    """
     with contextlib.closing(open_session()) as session:
-        return make_call(sample_call(endpoint, now=now), session=session, now=now)
+        return make_call(call or sample_call(endpoint, now=now), session=session, now=now)
 
 
 class _Run:
     """One worker's pass; everything here happens in the thread with the database."""
 
-    def __init__(self, courier: Courier, *, until: float, linger: float) -> None:
-        self._courier, self._until, self._linger = courier, until, linger
+    def __init__(self, courier: Courier, *, until: float, linger: float, describe_mail: DescribeMail | None) -> None:
+        self._courier, self._until, self._linger, self._describe_mail = courier, until, linger, describe_mail
         self._hands: dict[int, _Hand] = {}
         self._looked_at = -_LOOK_EVERY
         self._worked_at = time.monotonic()
@@ -122,7 +128,7 @@ class _Run:
         calls = claims.CALLS_AT_ONCE if hand.lanes > 1 else 1
         parcels = claims.take_parcels(hand.endpoint, now=now, calls=calls)
         try:
-            for found in describe_parcels(hand.endpoint, parcels, now=now):
+            for found in describe_parcels(hand.endpoint, parcels, now=now, describe_mail=self._describe_mail):
                 if isinstance(found, Untold):
                     claims.give_up(found.rows, code=found.code, now=now)
                 else:

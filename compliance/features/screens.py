@@ -14,6 +14,8 @@ TAGS: dict[str, str] = {
     "campaigns.Domain": "delivery.domains",
     "campaigns.EmailTemplate": "content.templates",
     "campaigns.ImportJob": "people.profiles",
+    "campaigns.InboundMail": "inbound.mail",
+    "campaigns.InboundRoute": "inbound.mail",
     # It keeps whole mails and shows them: both are on the list.
     "campaigns.SandboxMail": "content.browser-view",
     "campaigns.Sender": "delivery.domains",

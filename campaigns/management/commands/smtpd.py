@@ -1,4 +1,4 @@
-"""The SMTP API as a process of its own."""
+"""The SMTP API, and the door for mail from other servers, as a process of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from campaigns.smtp.server import serve
 
 
 class Command(RoomCommand):
-    help = "Take mail of programs by SMTP until told to stop (see docs/smtp-api.md)."
+    help = (
+        "Take mail by SMTP, of programs and of other servers, until told to stop (docs/smtp-api.md, docs/inbound.md)."
+    )
 
     def handle(self, **options: Any) -> None:
         wanted = configured_listeners()
@@ -45,6 +47,7 @@ class Command(RoomCommand):
             listeners,
             limits=configured_limits(),
             hostname=settings.SMTP_HOSTNAME,
+            inbound_hostname=settings.INBOUND_HOST,
             stop=stop,
             certificate=certificate,
             started=say_started,

@@ -1,0 +1,74 @@
+"""One commit for what several threads of a process bring at the same moment."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+
+from django.db import DatabaseError, connection
+
+from campaigns.errors import CampaignError
+from campaigns.outbox.requests import Accepted, Batch
+from campaigns.outbox.together import accept_requests, accept_together
+
+Results = list[list[Accepted] | CampaignError]
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class _Brought:
+    batch: Batch
+    now: datetime
+    result: list[Accepted] | Exception | None = None
+
+
+class Gathering:
+    """accept_requests for many threads at once.
+
+    Whoever finds the counter free stores everything that waits there, in one transaction, and the others find their
+    answers when their turn comes. So a commit, and looking up domains and ways out, is shared just when there is most
+    to do, and a caller that is alone waits for nobody.
+    """
+
+    def __init__(self, store: Callable[..., Results] = accept_together) -> None:
+        self._store = store
+        self._counter = Lock()
+        self._waiting: deque[_Brought] = deque()
+
+    def __len__(self) -> int:
+        """How many wait at the counter."""
+        return len(self._waiting)
+
+    def accept(self, batch: Batch, *, now: datetime) -> list[Accepted]:
+        """The mails of the batch, durable; raises what accept_requests raises."""
+        if connection.in_atomic_block:
+            # The caller's transaction decides about its mails, and about nobody else's.
+            return accept_requests(batch, now=now)
+        mine = _Brought(batch, now)
+        self._waiting.append(mine)
+        with self._counter:
+            if mine.result is None:
+                self._store_all([self._waiting.popleft() for _ in range(len(self._waiting))])
+        if isinstance(mine.result, Exception):
+            raise mine.result
+        assert mine.result is not None
+        return mine.result
+
+    def _store_all(self, group: Sequence[_Brought]) -> None:
+        try:
+            results: Results = self._store([brought.batch for brought in group], now=max(one.now for one in group))
+        except DatabaseError as error:
+            if len(group) == 1:
+                group[0].result = error
+                return
+            # One of them may be what the database does not take: the others must not suffer for it.
+            for brought in group:
+                self._store_all([brought])
+        except Exception as error:
+            for brought in group:
+                brought.result = error
+        else:
+            for brought, result in zip(group, results, strict=True):
+                brought.result = result
