@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -34,6 +35,7 @@ from campaigns.outbox import (
     trials,
 )
 from campaigns.planning import fanout, sending
+from campaigns.storage import archive, retention
 from campaigns.tracking import breakdown, hit_ledger, news, telling
 from campaigns.webhooks import bell
 
@@ -49,11 +51,15 @@ _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
 _MAILBOX = "campaigns.tasks.look_into_mailbox"
 _INBOUND = "campaigns.tasks.process_inbound"
+_SHIP = "campaigns.tasks.ship_to_archive"
+
+SHIP_BUDGET = 60.0  # seconds
 
 SCHEDULES = (
     jobs.Every("sweep", "campaigns.tasks.sweep", minutes=1),
     jobs.Every("domains", "campaigns.tasks.look_at_domains", minutes=20),
     jobs.Every("forget", "campaigns.tasks.forget_expired", minutes=60),
+    jobs.Every("storage", "campaigns.tasks.expire_storage", minutes=24 * 60),
     jobs.Every("mailboxes", "campaigns.tasks.look_into_mailboxes", minutes=5),
 )
 
@@ -164,6 +170,12 @@ def _forget(now: datetime) -> None:
     news.forget_old(now=now)
 
 
+def _ring_for_archive(now: datetime) -> None:
+    del now
+    if archive.find_to_ship().exists():
+        jobs.ring(_SHIP)
+
+
 def _judge_hits(now: datetime) -> None:
     hit_ledger.rejudge_recent(now=now)
 
@@ -191,6 +203,7 @@ _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _forget,
     _ring_for_imports,
     _ring_for_checks,
+    _ring_for_archive,
     _judge_hits,
 )
 
@@ -222,6 +235,18 @@ def forget_expired() -> None:
     kept_reports.forget_old(now=now)
     checking.forget_checks(now=now)
     ending.forget_old(now=now, keep=timedelta(days=settings.INBOUND_KEEP_DAYS))
+
+
+def ship_to_archive() -> None:
+    """Bring copies of mails into the archive for the budget of a job; the sweep rings again while some wait."""
+    until = time.monotonic() + SHIP_BUDGET
+    while archive.ship_some() and time.monotonic() < until:
+        pass
+
+
+def expire_storage() -> None:
+    """Delete copies of mails whose time is over, in both storages. Runs every day."""
+    retention.expire(now=timezone.now())
 
 
 def look_into_mailboxes() -> None:

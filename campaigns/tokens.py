@@ -125,6 +125,10 @@ def _personal_mac(body: bytes) -> bytes:
     return hmac.digest(settings.KEY_RING.token, b"personal\0" + body, hashlib.sha256)[:16]
 
 
+# What an address begins with that a mail is left by; the token of the mail follows, as in its return path.
+UNSUBSCRIBE_LOCAL = "unsubscribe"
+
+
 def bounce_token(message: UUID) -> str:
     """What a return path carries (VERP): 40 lower-case letters and digits, for mailers that change the case.
 
@@ -147,6 +151,40 @@ def read_bounce_token(token: str) -> UUID | None:
 
 def _bounce_mac(message: UUID) -> bytes:
     return hmac.digest(settings.KEY_RING.token, b"bounce\0" + message.bytes, hashlib.sha256)[:_BOUNCE_MAC_BYTES]
+
+
+_VIEW = struct.Struct(">BI16s")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewClaim:
+    """Whoever has the link may read this mail in a browser, until when (seconds since 1970)."""
+
+    message: UUID
+    expires_at: int
+
+
+def view_token(claim: ViewClaim) -> str:
+    """An unforgeable token of 44 letters of base64url; it names a mail and no person."""
+    body = _VIEW.pack(_VERSION, claim.expires_at, claim.message.bytes)
+    return _as_text(body + _view_mac(body))
+
+
+def read_view_token(token: str, *, now: float) -> ViewClaim | None:
+    """The claim in a token, or None when it is not one of ours or its time is over."""
+    try:
+        raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    body, mac = raw[: _VIEW.size], raw[_VIEW.size :]
+    if len(body) != _VIEW.size or not hmac.compare_digest(_view_mac(body), mac) or body[0] != _VERSION:
+        return None
+    _, expires_at, message = _VIEW.unpack(body)
+    return ViewClaim(UUID(bytes=message), expires_at) if expires_at >= now else None
+
+
+def _view_mac(body: bytes) -> bytes:
+    return hmac.digest(settings.KEY_RING.token, b"view\0" + body, hashlib.sha256)[:_MAC_BYTES]
 
 
 @dataclass(frozen=True, slots=True)

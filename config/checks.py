@@ -12,8 +12,9 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.apps import AppConfig
@@ -210,6 +211,27 @@ def check_private_networks() -> Iterator[CheckMessage]:
             "NET_ALLOW_PRIVATE=true lets operators of every account reach addresses inside your network.",
             hint="Write NET_ALLOW_PRIVATE=false, or silence this check when a provider stands in your own network.",
             id="sealpost.W004",
+        )
+
+
+@_sealpost_check
+def check_archive() -> Iterator[CheckMessage]:
+    """E023, W005: an archive in a bucket that cannot be reached, or is reached in the clear."""
+    archive = cast("dict[str, Any]", settings.STORAGES["archive"])
+    if not archive["BACKEND"].startswith("storages."):
+        return
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        yield Error(
+            "ARCHIVE_S3_BUCKET names a bucket, and the libraries to reach one are not installed.",
+            hint="Install Sealpost with its extra: pip install 'sealpost[s3]'.",
+            id="sealpost.E023",
+        )
+    url = urlsplit(archive["OPTIONS"]["endpoint_url"] or "")
+    if url.scheme == "http" and not settings.LOCAL:
+        yield Warning(
+            "ARCHIVE_S3_URL is not https: whoever is on the way sees which copies are brought and fetched.",
+            hint="Write ARCHIVE_S3_URL=https://…; the copies themselves are sealed before they leave.",
+            id="sealpost.W005",
         )
 
 

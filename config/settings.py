@@ -237,6 +237,33 @@ if LOCAL:
     # Files are served from where they lie; whitenoise still wants the folder to be there.
     STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+
+
+def _archive_storage() -> dict[str, Any]:
+    """Where copies of mails lie for the long term, each sealed: a bucket when one is named, else a folder."""
+    folder = {
+        "location": env.path("ARCHIVE_DIR", VAR_DIR / "archive"),
+        "allow_overwrite": True,
+        "directory_permissions_mode": 0o700,
+    }
+    bucket = {
+        "bucket_name": env.text("ARCHIVE_S3_BUCKET", ""),
+        "location": env.text("ARCHIVE_S3_PREFIX", "sealpost"),
+        "endpoint_url": env.service_url("ARCHIVE_S3_URL", example="https://s3.example.com", schemes=("https", "http"))
+        or None,
+        "region_name": env.text("ARCHIVE_S3_REGION", "") or None,
+        # Without them the machine's own role is asked, as every tool of that provider does.
+        "access_key": env.text("ARCHIVE_S3_ACCESS_KEY_ID", "") or None,
+        "secret_key": env.text("ARCHIVE_S3_SECRET_ACCESS_KEY", "") or None,
+        "default_acl": None,
+        "file_overwrite": True,
+        "signature_version": "s3v4",
+    }
+    if bucket["bucket_name"]:
+        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": bucket}
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": folder}
+
+
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -246,6 +273,7 @@ STORAGES = {
         # Whoever collects them (an image's build, root at a deploy) is not who serves them; uploads stay private.
         "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
     },
+    "archive": _archive_storage(),
 }
 WHITENOISE_USE_FINDERS = LOCAL
 

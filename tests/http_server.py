@@ -114,7 +114,7 @@ class LoopbackServer:
                 self.end_headers()
                 self.wfile.write(reply.body)
 
-            do_GET = do_POST = do_PUT = answer  # noqa: N815 (the names BaseHTTPRequestHandler looks for)
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 (the names BaseHTTPRequestHandler looks for)
 
             def handle(self) -> None:
                 # The client may hang up at any time.

@@ -39,7 +39,7 @@ def test_roles_add_up() -> None:
     account = make_account()
     user = make_user(account, role=Role.VIEWER)
     Membership.objects.create(user=user, account=account, role=Role.COMPLIANCE)
-    assert rights_in(user, account) == {Right.VIEW, Right.MANAGE_SUPPRESSIONS}
+    assert rights_in(user, account) == {Right.VIEW, Right.MANAGE_SUPPRESSIONS, Right.READ_MAIL}
 
 
 def test_a_role_counts_in_its_own_account_only() -> None:

@@ -9,7 +9,7 @@ import pytest
 from django_q.conf import Conf
 from playwright.sync_api import expect
 
-from campaigns.models import Subscription, SubscriptionState
+from campaigns.models import Subscription, SubscriptionState, TrackingChoice, TrackingLevel
 from tests.browser import LOOKS, MARKS, Eyes
 from tests.test_api_sending import PNG
 from tests.test_preferences_page import Reader
@@ -36,9 +36,11 @@ def test_a_reader_chooses_what_they_get(open_eyes: Any, width: int, scheme: str)
     eyes.look("61-preferences")
     page.get_by_label("Offers").check()
     page.get_by_label("At most one mail a week").check()
+    page.get_by_label("Do not count anything about me").check()
     eyes.press("Save")
     expect(page.get_by_role("status")).to_contain_text("Saved")
     assert Subscription.objects.get(list=reader.offers).state == SubscriptionState.SUBSCRIBED
+    assert TrackingChoice.objects.get().level == TrackingLevel.OFF
     eyes.press("Stop all marketing mail")
     page.get_by_text("Would you tell us why?").click()
     page.get_by_label("Too many mails").check()

@@ -33,6 +33,8 @@ from campaigns.models import (
     Subscription,
     SubscriptionState,
     Suppression,
+    TrackingChoice,
+    TrackingLevel,
 )
 from campaigns.outbox.dispatch import dispatch_slice, dispatch_stream
 from campaigns.planning import fanout, sending
@@ -159,6 +161,25 @@ def test_a_second_attempt_of_a_mail_is_the_same_mail(reader: Reader) -> None:
     Message.objects.filter(submission=submission).update(next_attempt_at=timezone.now(), recipient="ann@example.com")
     dispatch_slice(submission.pk)
     assert Message.objects.get(submission=submission).state == MessageState.SENT
+
+
+def test_a_reader_says_what_may_be_known_of_them_la_04(reader: Reader) -> None:
+    """Nothing is written down for somebody who did not touch it; what is taken back holds at once."""
+    assert re.search(r'name="tracking" value="1" checked', reader.get())
+    reader.post(do="save", tracking=1, frequency=0)
+    assert not TrackingChoice.objects.exists()
+    reader.post(do="save", tracking=2, frequency=0)
+    reader.post(do="save", tracking=7, frequency=0)
+    (choice,) = TrackingChoice.objects.all()
+    assert (choice.level, choice.source) == (TrackingLevel.INDIVIDUAL, "preference page")
+    reader.post(do="save", tracking=0, frequency=0)
+    assert TrackingChoice.objects.get().level == TrackingLevel.OFF
+    assert re.search(r'name="tracking" value="0" checked', reader.get())
+
+
+def test_who_is_not_tracked_at_all_is_not_asked(reader: Reader) -> None:
+    Account.objects.filter(pk=reader.account.pk).update(tracking=TrackingLevel.OFF)
+    assert 'name="tracking"' not in reader.get()
 
 
 def test_a_reason_is_kept_without_a_person(reader: Reader) -> None:

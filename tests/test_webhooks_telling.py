@@ -26,10 +26,12 @@ from campaigns.models import (
 )
 from campaigns.outbox.deliveries import forget_old
 from campaigns.tracking import news
-from campaigns.webhooks import notices
+from campaigns.webhooks import bell, notices
+from campaigns.webhooks.endpoints import Wish, create_endpoint
 from tests.api import Program
 from tests.factories import make_transport
 from tests.receiver import ALL_KINDS, Receiver, happen, listen, receiver, states, tell_all
+from tests.tracked import SHOP, TrackedSend
 
 __all__ = ["receiver"]
 
@@ -142,6 +144,22 @@ def test_each_tracking_event_is_one_flat_object(program: Program, receiver: Rece
         assert ("sender" in event) == (event["notificationType"] == "COMPLAINED")
         assert EmailWebhookTrackResponse.from_dict({**event, "messageId": 1}) is not None
     assert len({event["eventId"] for event in told}) == 4
+
+
+def test_a_click_is_told_at_once_and_with_the_address_it_led_to(
+    receiver: Receiver, django_capture_on_commit_callbacks: Any
+) -> None:
+    """infobip.md §2.2: `url` of CLICKED; a reader's own values in it stay where they are."""
+    send = TrackedSend()
+    wish = Wish(url=receiver.url, name="CRM", kinds=[WebhookKind.CLICKED])
+    create_endpoint(send.account, wish)
+    bell.forget_listeners()
+    with django_capture_on_commit_callbacks() as rung:
+        send.click(0)
+    assert rung == [bell._call]
+    send.click(3)
+    tell_all()
+    assert [event["url"] for event in receiver.events()] == [SHOP, "https://me.example/?who="]
 
 
 def test_an_endpoint_hears_of_what_it_wants_and_of_nothing_else(program: Program, receiver: Receiver) -> None:

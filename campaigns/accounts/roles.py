@@ -23,12 +23,13 @@ class Right(Enum):
     MANAGE_INBOUND = "manage-inbound"
     # What people write to the account is nobody's business who only watches figures.
     READ_INBOUND = "read-inbound"
+    READ_MAIL = "read-mail"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.AUTHOR: frozenset({Right.VIEW, Right.COMPOSE, Right.IMPORT, Right.SEND, Right.READ_INBOUND}),
     Role.APPROVER: frozenset({Right.VIEW, Right.SEND}),
-    Role.COMPLIANCE: frozenset({Right.VIEW, Right.MANAGE_SUPPRESSIONS}),
+    Role.COMPLIANCE: frozenset({Right.VIEW, Right.MANAGE_SUPPRESSIONS, Right.READ_MAIL}),
     Role.OPERATOR: frozenset(Right),
     Role.AUDITOR: frozenset({Right.VIEW}),
     Role.VIEWER: frozenset({Right.VIEW}),

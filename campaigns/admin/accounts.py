@@ -13,6 +13,8 @@ from django.http import HttpRequest
 from campaigns.accounts.branding import MOST_BYTES, check_logo
 from campaigns.accounts.creation import create_account
 from campaigns.admin.account_limits import LIMIT_FIELDS, DomainLimitInline, LimitsForm
+from campaigns.admin.account_reading import READING_FIELDS, ReadingForm
+from campaigns.admin.account_storage import STORAGE_FIELDS, StorageForm
 from campaigns.admin.account_tracking import TRACKING_FIELDS, TrackingForm
 from campaigns.admin.rights import Right
 from campaigns.admin.scoping import AccountScopedAdmin, SealpostInline
@@ -21,7 +23,7 @@ from campaigns.models import Account, Membership
 from campaigns.outbox import due
 
 
-class AccountForm(LimitsForm, TrackingForm):
+class AccountForm(LimitsForm, TrackingForm, ReadingForm, StorageForm):
     """Zones come as a list; a new account is made by the accounts room, which also gives it the sandbox."""
 
     time_zone = forms.ChoiceField(
@@ -39,7 +41,7 @@ class AccountForm(LimitsForm, TrackingForm):
         model = Account
         fields = (
             "name", "slug", "postal_address", "time_zone", "baa_status", "language", "brand_color", *LIMIT_FIELDS,
-            *TRACKING_FIELDS,
+            *TRACKING_FIELDS, *READING_FIELDS, *STORAGE_FIELDS,
         )  # fmt: skip
         widgets: ClassVar[dict[str, forms.Widget]] = {"postal_address": forms.Textarea(attrs={"rows": 3})}
         labels: ClassVar[dict[str, str]] = {
@@ -99,12 +101,13 @@ class AccountAdmin(AccountScopedAdmin):
         basics = [*fields, "baa_status"] if request.user.is_superuser else fields
         if obj is None:
             return [(None, {"fields": basics})]
-        pages = ["language", "brand_color", "logo_file", "remove_logo"]
+        pages = ["language", "brand_color", "logo_file", "remove_logo", *READING_FIELDS]
         return [
             (None, {"fields": basics}),
             ("Pages for readers", {"fields": pages}),
             ("Speed and safety", {"fields": list(LIMIT_FIELDS)}),
             ("Opens and clicks", {"fields": list(TRACKING_FIELDS)}),
+            ("Copies of what was sent", {"fields": list(STORAGE_FIELDS)}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002

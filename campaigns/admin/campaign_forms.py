@@ -66,6 +66,12 @@ class CampaignForm(PaceFields, TrackingFields):
         Transport.objects.none(), required=False, label="Way out", empty_label="The account's default"
     )
 
+    in_archive = forms.BooleanField(
+        required=False,
+        label="Show it in the public archive",
+        help_text="Once it is sent, everybody can read it there, without anybody's values. You can change this later.",
+    )
+
     def __init__(self, data: Any = None, *, account: Account, campaign: Campaign | None = None) -> None:
         self.pinned = campaign.content if campaign else None
         super().__init__(data, initial=_initial(campaign) if campaign else None)
@@ -79,6 +85,8 @@ class CampaignForm(PaceFields, TrackingFields):
         self._choose("transport", account.transports.all())
         if account.transports.count() < 2:
             del self.fields["transport"]
+        if not account.has_public_archive:
+            del self.fields["in_archive"]
         newer = newer_version(self.pinned)
         if newer and self.pinned:
             self.fields["use_latest"].label = f"Use version {newer.number} (now: version {self.pinned.number})"
@@ -118,6 +126,7 @@ class CampaignForm(PaceFields, TrackingFields):
             "transport": self.cleaned_data.get("transport"),
             "pace": self.pace(),
             "tracking": self.chosen_tracking(),
+            "in_archive": bool(self.cleaned_data.get("in_archive")),
         }
 
 
@@ -177,6 +186,7 @@ def _initial(campaign: Campaign) -> dict[str, Any]:
         "excluded_lists": [entry.pk for entry in campaign.excluded_lists.all()],
         "sender": campaign.sender_id,
         "transport": campaign.transport_id,
+        "in_archive": campaign.in_archive,
         **initial_pace(campaign),
         **initial_tracking(campaign),
     }

@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from campaigns.admin import campaign_progress, campaign_steps
+from campaigns.admin.campaign_archive import describe_archive
 from campaigns.admin.campaign_forms import CampaignForm, ScheduleForm, TestSendForm, newer_version
 from campaigns.admin.campaign_pace import describe_pace, say_estimate
 from campaigns.admin.campaign_places import place_findings
@@ -26,6 +27,7 @@ from campaigns.models import Account, Campaign, CampaignState, Purpose, Submissi
 from campaigns.outbox import rates
 from campaigns.planning import compose, preflight, sending, testsend
 from campaigns.planning.pace import estimate
+from campaigns.reading import archive
 
 if TYPE_CHECKING:
     from campaigns.admin.campaigns import CampaignAdmin
@@ -47,6 +49,7 @@ class CampaignPages:
             path("<uuid:public_id>/progress/", guard(self.show_progress), name="campaigns_campaign_progress"),
             path("<uuid:public_id>/preview/", guard(self.show_preview), name="campaigns_campaign_preview"),
             path("<uuid:public_id>/test/", guard(self.send_test), name="campaigns_campaign_test"),
+            path("<uuid:public_id>/archive/", guard(self.set_archive), name="campaigns_campaign_archive"),
             path("<uuid:public_id>/schedule/", guard(self.schedule), name="campaigns_campaign_schedule"),
             *(
                 path(
@@ -70,6 +73,7 @@ class CampaignPages:
             context |= self._running(request, campaign, now=timezone.now())
         context |= {
             "newer": newer_version(campaign.content),
+            "archive": describe_archive(campaign),
             "send_at": self._wall_time(campaign, campaign.send_at),
             "finished_at": self._wall_time(campaign, self._finished_at(campaign)),
         }
@@ -149,6 +153,22 @@ class CampaignPages:
         except CampaignError as error:
             return self._explain(request, campaign, error)
         messages.success(request, "The test is on its way.")
+        return self._back(campaign)
+
+    def set_archive(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Put the campaign into the public archive, or take it out."""
+        campaign = self.admin.find_campaign(request, public_id)
+        self.admin.require_compose(request, campaign)
+        if request.method != "POST":
+            return self._back(campaign)
+        shown = bool(request.POST.get("shown"))
+        try:
+            archive.set_in_archive(campaign, shown=shown)
+        except CampaignError as error:
+            return self._explain(request, campaign, error)
+        said = "It is in the public archive." if shown else "It is no longer in the public archive."
+        self.admin.log_change(request, campaign, said)
+        messages.success(request, said)
         return self._back(campaign)
 
     def confirm(self, request: HttpRequest, public_id: UUID, name: str) -> HttpResponse:

@@ -39,6 +39,7 @@ _SCOPES = {
     SuppressionScope.EVERYTHING: "No mail at all from now on",
     SuppressionScope.MARKETING: "No marketing from now on",
     SuppressionScope.LIST: "Nothing for one list from now on",
+    SuppressionScope.SENDER: "No marketing from one sender from now on",
 }
 _WHY = {
     SuppressionReason.UNSUBSCRIBED: "They unsubscribed.",
@@ -125,9 +126,9 @@ def _describe_stop(line: Happening) -> Line:
     if isinstance(row, SuppressionLift):
         if line.kind == Kind.LIFTED:
             details = (f"It was: {_SCOPES[SuppressionScope(row.scope)].lower()}.", *note, *who)
-            return Line(line.at, "May be written to again", "is-ok", row.list_name, "", details, is_cause=False)
-        name, note, who = row.list_name, (), ()
+            return Line(line.at, "May be written to again", "is-ok", row.of_what, "", details, is_cause=False)
+        name, note, who = row.of_what, (), ()
     else:
-        name = str(row.list or "")
+        name = str(row.list or row.sender)
     details = (_WHY[SuppressionReason(row.reason)], *note, *who)
     return Line(line.at, _SCOPES[SuppressionScope(row.scope)], "is-bad", name, "", details, is_cause=False)

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
 from campaigns.admin.tracking_words import LevelField
-from campaigns.models import Domain
+from campaigns.models import Domain, UnsubscribeLevel
 
 
 class DomainTrackingForm(forms.Form):
@@ -20,6 +20,12 @@ class DomainTrackingForm(forms.Form):
     tracking = LevelField(inherit="As the account says", label="Opens and clicks")
     track_opens = forms.BooleanField(required=False, label="Count opens, by a picture of one pixel")
     track_clicks = forms.BooleanField(required=False, label="Count clicks, by links that lead through us")
+    unsubscribe_level = forms.ChoiceField(
+        choices=UnsubscribeLevel.choices,
+        required=False,
+        label="Who leaves mail that went to no list, leaves",
+        help_text="Mail of programs goes to no list. Who left before stays where they are when you change this.",
+    )
 
 
 class Screen(Protocol):
@@ -37,13 +43,14 @@ def show_tracking(screen: Screen, request: HttpRequest, public_id: UUID) -> Http
     screen.require_change(request, domain)
 
     def save(given: dict[str, Any]) -> str:
+        given["unsubscribe_level"] = given["unsubscribe_level"] or domain.unsubscribe_level
         Domain.objects.filter(pk=domain.pk).update(**given)
         messages.success(request, "Saved.")
         return screen.url_of(domain)
 
     initial = {"tracking": "" if domain.tracking is None else domain.tracking}
-    initial |= {name: getattr(domain, name) for name in ("track_opens", "track_clicks")}
+    initial |= {name: getattr(domain, name) for name in ("track_opens", "track_clicks", "unsubscribe_level")}
     form = DomainTrackingForm(request.POST or None, initial=initial)
-    title = "Opens and clicks"
+    title = "Opens, clicks and leaving"
     response: HttpResponse = screen.show_form(request, form, save, title=title, obj=domain)
     return response

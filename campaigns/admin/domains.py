@@ -194,6 +194,12 @@ def say_status(domain: Domain) -> tuple[str, str]:
     return ("Records missing", "is-warn") if domain.checked_at else ("Not checked yet", "")
 
 
+_BY_MAIL = (
+    "Some mail programs unsubscribe by writing a mail. Tick it when bounces of the domain reach us, by its MX records or a"
+    " mailbox that takes every address: the mail comes to unsubscribe+… beside the address for bounces."
+)
+
+
 class SenderForm(forms.Form):
     """What can be changed of a sender; the address cannot, campaigns remember it."""
 
@@ -201,6 +207,7 @@ class SenderForm(forms.Form):
     reply_to = forms.CharField(
         label="Answers go to", required=False, max_length=254, help_text="Empty: to the from-address."
     )
+    unsubscribes_by_mail = forms.BooleanField(required=False, label="Can be left by mail too", help_text=_BY_MAIL)
 
 
 class NewSenderForm(AccountForm):
@@ -247,7 +254,8 @@ class SenderAdmin(RoomScreen):
             messages.success(request, f"{sender.name} is saved.")
             return self.url_of(view="changelist")
 
-        form = SenderForm(request.POST or None, initial={"name": sender.name, "reply_to": sender.reply_to})
+        names = ("name", "reply_to", "unsubscribes_by_mail")
+        form = SenderForm(request.POST or None, initial={name: getattr(sender, name) for name in names})
         return self.show_form(
             request,
             form,

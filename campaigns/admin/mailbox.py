@@ -7,14 +7,14 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern
 
 from campaigns import addresses
-from campaigns.admin.mail_reading import inflate, read_mail
+from campaigns.admin.paging import read_place, slice_rows
 from campaigns.admin.preview import answer_html, answer_note, answer_text
 from campaigns.admin.scoping import RoomScreen
+from campaigns.content.mail_reading import inflate, read_mail
 from campaigns.errors import AddressError
 from campaigns.models import SandboxMail
 
@@ -59,8 +59,8 @@ class SandboxMailAdmin(RoomScreen):
         rows = self.get_queryset(request).defer("raw").order_by("-id")
         if recipient:
             rows = rows.filter(recipient__iexact=recipient)
-        page, newer, older = _slice(rows, request)
-        mail = read_mail(bytes(opened.raw)) if opened else None
+        page, newer, older = slice_rows(rows, request, per_page=_PER_PAGE)
+        mail = read_mail(inflate(bytes(opened.raw))) if opened else None
         to = mail.to.replace(opened.recipient, _readable(opened.recipient)) if opened and mail else ""
         return self.show(
             request,
@@ -68,7 +68,7 @@ class SandboxMailAdmin(RoomScreen):
             title="Sandbox mailbox",
             lead=self.list_lead,
             mails=[(mail, _readable(mail.recipient), self.url_of(mail)) for mail in page],
-            keep=_keep(request),
+            keep=read_place(request),
             newer=newer,
             older=older,
             recipient=_readable(recipient),
@@ -95,7 +95,7 @@ class SandboxMailAdmin(RoomScreen):
 
     def show_part(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """The mail for the frame: its HTML with its own pictures, or its text."""
-        mail = read_mail(bytes(self.find_object(request, public_id).raw))
+        mail = read_mail(inflate(bytes(self.find_object(request, public_id).raw)))
         if request.GET.get("part") == "text" or not mail.html:
             return answer_text(mail.text) if mail.text else answer_note("This mail has no text part", [])
         return answer_html(mail.html, images=request.GET.get("images") == "on")
@@ -114,29 +114,3 @@ def _readable(recipient: str) -> str:
         return addresses.parse(recipient).normalized
     except AddressError:
         return recipient
-
-
-def _keep(request: HttpRequest) -> str:
-    """The place in the inbox, kept while mails are opened."""
-    for name in ("before", "after"):
-        value = request.GET.get(name, "")
-        if value.isascii() and value.isdigit():
-            return f"?{name}={value[:18]}"
-    return ""
-
-
-def _slice(rows: QuerySet[SandboxMail], request: HttpRequest) -> tuple[list[SandboxMail], str, str]:
-    """(one page, the way to newer, the way to older), without counting anything."""
-    place = _keep(request)
-    key = int(place.partition("=")[2]) if place else 0
-    if place.startswith("?after"):
-        found = list(rows.filter(id__gt=key).order_by("id")[: _PER_PAGE + 1])
-        has_newer, has_older = len(found) > _PER_PAGE, True
-        page = found[:_PER_PAGE][::-1]
-    else:
-        found = list(rows.filter(id__lt=key)[: _PER_PAGE + 1] if key else rows[: _PER_PAGE + 1])
-        has_newer, has_older = bool(key), len(found) > _PER_PAGE
-        page = found[:_PER_PAGE]
-    newer = f"?after={page[0].pk}" if page and has_newer else ""
-    older = f"?before={page[-1].pk}" if page and has_older else ""
-    return page, newer, older

@@ -10,6 +10,7 @@ from campaigns.admin import (
     imports,
     inbound_routes,
     inbox,
+    kept_mails,
     lists,
     mailbox,
     suppressions,
@@ -20,6 +21,6 @@ from campaigns.admin import (
 )
 
 __all__ = [
-    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "inbound_routes", "inbox", "lists", "mailbox",
-    "suppressions", "templates", "transports", "users", "webhooks",
+    "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "inbound_routes", "inbox",
+    "kept_mails", "lists", "mailbox", "suppressions", "templates", "transports", "users", "webhooks",
 ]  # fmt: skip

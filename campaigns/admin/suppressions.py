@@ -43,6 +43,8 @@ class SuppressionAdmin(RoomScreen):
 
     @admin.display(description="What they get", ordering="scope")
     def scope_words(self, row: Suppression) -> str:
+        if row.scope == SuppressionScope.SENDER:
+            return f"No marketing from {row.sender}"
         return dict(SCOPES)[SuppressionScope(row.scope)]
 
     def get_urls(self) -> list[URLPattern]:

@@ -19,6 +19,7 @@ _WORDS = {
     "event": ("event", "events"),
     "importjob": ("import", "imports"),
     "importrowerror": ("rejected row", "rejected rows"),
+    "keptmail": ("stored mail", "stored mails"),
     "message": ("mail in the record", "mails in the record"),
     "mailboxmail": ("mail read before", "mails read before"),
     "sandboxmail": ("mail in the sandbox", "mails in the sandbox"),
@@ -42,7 +43,7 @@ _WORDS = {
 }
 
 
-_TITLES = {"sandboxmail": "Sandbox mailbox", "suppression": "Do not email"}
+_TITLES = {"keptmail": "Stored mail", "sandboxmail": "Sandbox mailbox", "suppression": "Do not email"}
 
 
 def word(opts: Options, *, count: int = 2) -> str:  # type: ignore[type-arg]

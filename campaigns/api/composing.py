@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
@@ -26,11 +27,13 @@ from campaigns.models import Account, TemplateVersion
 from campaigns.outbox.payload import Masking, Payload, Webhook
 from campaigns.outbox.requests import Addressee, EmailRequest, Group
 from campaigns.outbox.windows import WeekWindow
+from campaigns.storage.terms import Skips
 
 _T = TypeVar("_T")
 _UNIT = {"SECONDS": timedelta(seconds=1), "MINUTES": timedelta(minutes=1), "HOURS": timedelta(hours=1)}
 _DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _LONGEST = timedelta(hours=48)
+_LONGEST_LANDING = 256  # Infobip's error 6026
 _HOUR = timedelta(hours=1)
 
 
@@ -90,6 +93,7 @@ class Composer:
             campaign_reference=options.campaign_reference_id or "",
             entity_id=platform.entity_id or "",
             application_id=platform.application_id or "",
+            skips=_skips(message.storage or schemas.Storage()),
         )
 
     def _payload(
@@ -97,6 +101,9 @@ class Composer:
     ) -> Payload:
         content, tracking = message.content, self._options.tracking
         none: tuple[tuple[str, str], ...] = ()
+        landing = content.landing_page_placeholders or {}
+        if len(json.dumps(landing, ensure_ascii=False)) > _LONGEST_LANDING:
+            self._note(f"{path}.content.landingPagePlaceholders", f"must have at most {_LONGEST_LANDING} characters")
         headers = self._try(f"{path}.content.headers", lambda: check_headers(content.headers or {}), none)
         return Payload(
             from_name=name,
@@ -114,7 +121,7 @@ class Composer:
             track_opens=tracking.track if tracking.track_opens is None else tracking.track_opens,
             track_clicks=tracking.track if tracking.track_clicks is None else tracking.track_clicks,
             pixel_at_top=tracking.tracking_pixel_position == "TOP",
-            landing_placeholders=content.landing_page_placeholders or {},
+            landing_placeholders=landing,
         )
 
     def _sender(
@@ -254,6 +261,10 @@ def _webhook(given: schemas.Webhooks, tracking: schemas.Tracking) -> Webhook:
         notify=delivery.notify is not False,
         callback_data=given.callback_data or "",
     )
+
+
+def _skips(given: schemas.Storage) -> Skips:
+    return Skips(active=bool(given.skip_active), archive=bool(given.skip_passive))
 
 
 def _masking(given: schemas.Masking) -> Masking:

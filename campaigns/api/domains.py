@@ -18,7 +18,7 @@ from campaigns.domains import upkeep
 from campaigns.domains.creation import create_domain, delete_domain
 from campaigns.domains.expected import advised_records, expected_records
 from campaigns.domains.sending import change_return_path, change_tracking
-from campaigns.models import Domain
+from campaigns.models import Domain, UnsubscribeLevel
 
 router = Router(tags=["Domains"])
 
@@ -208,7 +208,9 @@ def _show(domain: Domain) -> DomainOut:
         ],
         blocked=False,
         created_at=write_time(domain.created_at),
-        # Whoever leaves marketing leaves that of the whole account.
-        blocklist_configuration_level="FROM_DOMAIN",
+        # A level above both, the whole account, is told as the nearer of them.
+        blocklist_configuration_level="FROM_SENDER"
+        if domain.unsubscribe_level == UnsubscribeLevel.SENDER
+        else "FROM_DOMAIN",
         return_path_address=domain.return_path,
     )

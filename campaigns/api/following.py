@@ -173,7 +173,7 @@ class OlderReportsOut(Wire):
 
 
 class LogOut(Wire):
-    """One mail; `text` is empty: content is wiped when a mail has left."""
+    """One mail; `text` is empty unless a copy is in active storage: content is wiped when a mail has left."""
 
     text: str
     sender: str | None = None
@@ -369,7 +369,7 @@ def _older_report(one: Delivery) -> dict[str, Any]:
 def _log(one: Delivery) -> dict[str, Any]:
     return {
         **_common(one),
-        "text": "",
+        "text": one.text,
         "sender": one.sender or None,
         "destination": one.recipient,
         **_platform(one),
@@ -380,7 +380,7 @@ def _log(one: Delivery) -> dict[str, Any]:
 def _older_log(one: Delivery) -> dict[str, Any]:
     return {
         **_common(one),
-        "text": "",
+        "text": one.text,
         "from": one.sender or None,
         "to": one.recipient,
         "applicationId": one.application_id or None,

@@ -111,6 +111,7 @@ def read_request(form: Form) -> schemas.EmailRequest:
                 },
                 "webhooks": _webhooks(given),
                 "ips": {"ipPoolId": given.ip_pool_id},
+                "storage": {"skipActive": given.skip_active_storage, "skipPassive": given.skip_passive_storage},
             }
         ],
         "options": {

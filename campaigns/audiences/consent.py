@@ -74,6 +74,12 @@ def unsubscribe_marketing(account_id: int, *, address_key: str, now: datetime) -
         _mark_unsubscribed(account_id, address_key=address_key, now=now, list_ids=None)
 
 
+def unsubscribe_sender(account_id: int, *, address_key: str, sender: str) -> None:
+    """Stop marketing from one address or one domain; lists stay as they are, and mail from other senders comes."""
+    entry = suppression.Entry(address_key, SuppressionScope.SENDER, SuppressionReason.UNSUBSCRIBED, sender=sender)
+    suppression.suppress_many(account_id, entries=[entry])
+
+
 def _mark_unsubscribed(account_id: int, *, address_key: str, now: datetime, list_ids: Sequence[int] | None) -> None:
     mine = Subscription.objects.filter(contact__account_id=account_id, contact__address_key=address_key)
     if list_ids is not None:

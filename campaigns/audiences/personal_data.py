@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from campaigns.audiences import suppression
 from campaigns.models import (
     Account,
     Contact,
     Event,
+    KeptMail,
     KeptReport,
     Message,
     Preference,
@@ -39,6 +41,7 @@ def export_person(account: Account, *, address_key: str, now: datetime) -> bytes
         "frequency": [row.get_frequency_display() for row in Preference.objects.filter(
             account=account, address_key=address_key)],
         "mails": list(_mails(account, address_key)),
+        "copies_in_storage": KeptMail.objects.filter(account=account, address_key=address_key).count(),
     }  # fmt: skip
     return json.dumps(content, ensure_ascii=False, indent=2).encode()
 
@@ -55,9 +58,17 @@ def erase_person(account: Account, *, address_key: str) -> None:
         ids = list(mails.values_list("public_id", flat=True))
         mails.update(recipient="", placeholders_sealed=None)
         SandboxMail.objects.filter(account=account, message_id__in=ids).delete()
+        _end_copies(account, address_key=address_key)
         KeptReport.objects.filter(message__in=mails).delete()
         Preference.objects.filter(account=account, address_key=address_key).delete()
         Contact.objects.filter(account=account, address_key=address_key).delete()
+
+
+def _end_copies(account: Account, *, address_key: str) -> None:
+    """Copies in storage end at once; what lies in the archive is found by nobody until the next run deletes it."""
+    mine = KeptMail.objects.filter(account=account, address_key=address_key)
+    mine.filter(is_archived=False).delete()
+    mine.update(sealed=None, active_until=None, archive_until=timezone.now(), address_key="", subject="")
 
 
 def _contact(contact: Contact) -> dict[str, Any]:

@@ -91,7 +91,9 @@ def stop_marketing(account: Account, *, address_key: str, now: datetime) -> None
 
 def _join(contact: Contact, row: ContactList, *, now: datetime) -> None:
     """The person themselves asks: what they left by themselves before, they may join again."""
-    theirs = Q(scope=SuppressionScope.LIST, list=row) | Q(scope=SuppressionScope.MARKETING)
+    theirs = Q(scope=SuppressionScope.LIST, list=row) | Q(
+        scope__in=[SuppressionScope.MARKETING, SuppressionScope.SENDER]
+    )
     lifted = Suppression.objects.filter(
         theirs, account=contact.account_id, address_key=contact.address_key, reason=SuppressionReason.UNSUBSCRIBED
     )

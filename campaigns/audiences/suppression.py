@@ -40,6 +40,7 @@ class Entry:
     reason: str
     list_id: int | None = None
     note: str = ""
+    sender: str = ""
     address: str = field(default="", repr=False)
 
 
@@ -70,6 +71,7 @@ def suppress_many(account_id: int, *, entries: Iterable[Entry], by: Person = Non
                 list_id=entry.list_id,
                 reason=entry.reason,
                 note=entry.note,
+                sender=entry.sender,
                 address_sealed=_seal(account, entry) if entry.address else None,
                 recipient_domain=_domain(entry.address),
                 created_by_id=by.pk if by is not None else None,
@@ -115,7 +117,7 @@ def lift_many(rows: QuerySet[Suppression], *, note: str, by: Person = None) -> N
             account_id=row.account_id,
             address_key=row.address_key,
             scope=row.scope,
-            list_name=str(row.list)[:120] if row.list else "",
+            of_what=str(row.list) if row.list else row.sender,
             reason=row.reason,
             added_at=row.created_at,
             note=note,
@@ -129,6 +131,12 @@ def lift_many(rows: QuerySet[Suppression], *, note: str, by: Person = None) -> N
         owner = str(found[0].account.public_id)
         counts = {f"of_{reason}": count for reason, count in sorted(Counter(row.reason for row in found).items())}
         audit.record("suppression.lifted", owner=owner, actor=actor, about=Ref("account", owner), data=counts)
+
+
+def sender_names(from_address: str) -> tuple[str, str]:
+    """What somebody may have left who left the sender of a mail: its address, and its domain."""
+    address = from_address.lower()
+    return address, address.rpartition("@")[2]
 
 
 def scopes_for(purpose: str) -> list[str]:
@@ -145,12 +153,13 @@ def blocked(
     contact_ids: Collection[int] = (),
     purpose: str,
     list_ids: Collection[int],
+    from_address: str = "",
 ) -> dict[str, str]:
     """Who of these must not be written to now: address key -> why, in the gate's words, in one query.
 
     "unsubscribed" left all marketing by their own wish, "suppressed" is everyone else on the account's list. With
     lists given, marketing also needs that one of the contacts has the key and a living subscription to one of them;
-    whoever has none is "list-unsubscribed".
+    whoever has none is "list-unsubscribed". Marketing also stops for who left its `from_address` or that one's domain.
     """
     everyone = not list_ids or purpose == Purpose.TRANSACTIONAL
     scopes = ", ".join(f"'{SuppressionScope(scope).value}'" for scope in scopes_for(purpose))
@@ -161,6 +170,9 @@ def blocked(
         list(some) if postgresql else json.dumps(list(some)) for some in (keys, contact_ids, list_ids)
     )
     sql, values = _SUPPRESSED.format(scopes=scopes, array=array), [account_id, asked]
+    if from_address and purpose != Purpose.TRANSACTIONAL:
+        names = sender_names(from_address)
+        sql, values = f"{sql} UNION ALL {_LEFT_SENDER.format(array=array)}", [*values, account_id, asked, *names]
     if not everyone:
         sql, values = f"{_FREE.format(array=array)} UNION ALL {sql}", [account_id, people, lists, account_id, *values]
     with connection.cursor() as cursor:
@@ -176,6 +188,10 @@ _SUPPRESSED = """
 SELECT address_key, CASE reason WHEN 'unsubscribed' THEN 'unsubscribed' ELSE 'suppressed' END
 FROM campaigns_suppression
 WHERE account_id = %s AND address_key {array} AND scope IN ({scopes})
+"""
+_LEFT_SENDER = """
+SELECT address_key, 'unsubscribed' FROM campaigns_suppression
+WHERE account_id = %s AND address_key {array} AND scope = 'sender' AND sender IN (%s, %s)
 """
 # By number: contacts of a batch lie side by side, their keys all over the index. Step by step: whatever the database thinks
 # of tables that were filled a moment ago, no step reads more than the batch. A list somebody left stays left, also for a

@@ -85,12 +85,12 @@ def count_unnamed(account: Account) -> int:
 
 
 def export_rows(account: Account) -> Iterator[list[str]]:
-    """Every entry that keeps its address, the oldest first: address, what they get, list, why, since when, note."""
+    """Every entry that keeps its address, the oldest first: address, what they get, of which list or sender, why, since when, note."""
     rows = account.suppressions.filter(address_sealed__isnull=False).select_related("list").order_by("pk")
-    yield ["address", "scope", "list", "reason", "since", "note"]
+    yield ["address", "scope", "of", "reason", "since", "note"]
     for row, address in _open(account, rows.iterator(_AT_ONCE)):
         since = row.created_at.date().isoformat()
-        yield [address, row.scope, str(row.list or ""), row.reason, since, row.note]
+        yield [address, row.scope, str(row.list or row.sender), row.reason, since, row.note]
 
 
 def _open(account: Account, rows: Iterable[Suppression]) -> Iterator[tuple[Suppression, str]]:

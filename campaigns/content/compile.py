@@ -18,7 +18,7 @@ from liquid.exceptions import LiquidError
 
 from campaigns.content import fill, mime
 from campaigns.content.draft import BUILT_IN, Variable, VersionDraft, draft_of
-from campaigns.content.environment import Printed, SlotNode, as_render_error, evaluate_now, printed_text
+from campaigns.content.environment import MISSING, Printed, SlotNode, as_render_error, evaluate_now, printed_text
 from campaigns.content.liquid import LiquidSource, evaluation_context, parse, read_placeholders
 from campaigns.content.markers import RESERVED
 from campaigns.content.merge import Merged
@@ -53,6 +53,7 @@ class CompiledVersion:
         self._sources = _parse_sources(draft)
         self._defaults = [(variable.name, variable.default) for variable in draft.variables]
         self.has_logic = any(source.has_logic for source in self._sources.values())
+        self.has_browser_link = any("browser_url" in source.text for source in self._sources.values())
         self._skeleton = lru_cache(maxsize=_SKELETONS_KEPT)(self._compile)
         self._plan: list[tuple[str, tuple[str, ...] | None, SlotNode]] = []
         self._fixed = None if self.has_logic else self._compile_fixed()
@@ -93,6 +94,17 @@ class CompiledVersion:
         """The mail for these values; a name without one shows its sample, default or itself. Raises RenderError."""
         skeleton, found = self._show(values)
         subject, preheader, html, text = skeleton.read(found)
+        return Preview(subject, preheader, html, text)
+
+    def read_publicly(self, frame: MailFrame, *, page_url: str, archive_url: str) -> Preview:
+        """The mail for nobody in particular: defaults, or nothing, where readers' values would stand.
+
+        Its own links lead to public pages. Raises RenderError when it says nothing without a reader.
+        """
+        built_ins = {"account_name": frame.account_name, "postal_address": _one_line(frame.postal_address)}
+        built_ins |= {"browser_url": page_url, "unsubscribe_url": archive_url}
+        skeleton, found = self._resolve(built_ins, {})
+        subject, preheader, html, text = skeleton.read([_or_nothing(value) for value in found])
         return Preview(subject, preheader, html, text)
 
     def annotate(self, frame: MailFrame, *, plan: LinkPlan, note: Callable[[int], str]) -> str:
@@ -202,9 +214,14 @@ def _built_ins(frame: MailFrame, recipient: MailRecipient) -> dict[str, str]:
         # As people write it, where it is known; the mailbox has its domain as A-label.
         "email": str(recipient.values.get("email") or recipient.mailbox),
         "unsubscribe_url": recipient.unsubscribe_url,
+        "browser_url": recipient.browser_url,
         "postal_address": _one_line(frame.postal_address),
         "account_name": frame.account_name,
     }
+
+
+def _or_nothing(value: str | RenderError) -> str | RenderError:
+    return "" if isinstance(value, RenderError) and value.code == MISSING else value
 
 
 @lru_cache(maxsize=64)

@@ -12,11 +12,10 @@ from campaigns.models import TemplateVersion
 BUILT_IN = {
     "email": "someone@example.com",
     "unsubscribe_url": "https://example.com/unsubscribe",
+    "browser_url": "https://example.com/this-mail",
     "postal_address": "1 Example Street, 01000 Example City",
     "account_name": "Example organisation",
 }
-# Reserved for the page that shows a mail in the browser.
-BROWSER_NAME = "browser_url"
 
 
 @dataclass(frozen=True, slots=True)

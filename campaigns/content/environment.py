@@ -42,6 +42,7 @@ _TAGS = frozenset(
 )
 # They would encode twice: values are encoded for the place they stand in.
 ENCODING_FILTERS = frozenset(["escape", "escape_once", "escapejs", "safe", "url_encode", "newline_to_br"])
+MISSING = "content.value-missing"
 _SECONDS = 2.0
 _OUTPUT_LIMIT = 2_000_000
 _VALUE_LIMIT = 200_000
@@ -130,7 +131,7 @@ def printed_text(name: str, value: object) -> str:
         return text_of(value)
     except MissingValue:
         raise RenderError(
-            "content.value-missing",
+            MISSING,
             f"There is no value for {name or 'an expression'} and no default.",
             action=f"Give {name or 'it'} a default in the template, or fill in the contact's data.",
         ) from None
@@ -242,7 +243,7 @@ def as_render_error(error: Exception) -> RenderError:
         return error
     if isinstance(error, UndefinedError):
         return RenderError(
-            "content.value-missing",
+            MISSING,
             "A value that the template compares or filters is missing, and there is no default.",
             action="Give the variable a default, or fill in the contact's data.",
         )

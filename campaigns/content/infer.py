@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from liquid.exceptions import LiquidError
 
-from campaigns.content.draft import BROWSER_NAME, BUILT_IN, Variable, VersionDraft
+from campaigns.content.draft import BUILT_IN, Variable, VersionDraft
 from campaigns.content.liquid import names_in, parse, read_placeholders
 
 
@@ -19,7 +19,7 @@ def infer_variables(draft: VersionDraft) -> VersionDraft:
     declared = {variable.name: variable for variable in draft.variables}
     texts = (draft.subject, draft.preheader, draft.source, draft.text_source)
     names = dict.fromkeys(name for text in texts for name in _names(text))
-    wanted = [name for name in names if name not in BUILT_IN and name != BROWSER_NAME]
+    wanted = [name for name in names if name not in BUILT_IN]
     return replace(draft, variables=tuple(declared.get(name) or Variable(name) for name in wanted))
 
 

@@ -80,6 +80,7 @@ class CompiledLetter:
         self._sources = _parse_sources(draft)
         self._skeleton = lru_cache(maxsize=_SKELETONS_KEPT)(self._compile)
         self.has_unsubscribe_link = any("unsubscribe_url" in source.text for source in self._sources.values())
+        self.has_browser_link = any("browser_url" in source.text for source in self._sources.values())
         self.has_postal_address = self._has_postal_address()
 
     def mail(
@@ -108,6 +109,7 @@ class CompiledLetter:
         scope |= {name: value for name, value in recipient.values.items() if value is not None}
         # Nobody hands in a link that leads the reader elsewhere under this name.
         scope["unsubscribe_url"] = recipient.unsubscribe_url or None
+        scope["browser_url"] = recipient.browser_url or None
         printed = Printed()
         texts = tuple((name, source.render(scope, printed=printed)) for name, source in self._sources.items())
         values = [_text_or_error(name, value) for name, value in zip(printed.names, printed.values, strict=True)]

@@ -24,6 +24,8 @@ _DOMAIN = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _MAILBOX = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_DOMAIN}").fullmatch
 _LIST_ID = re.compile(rf"{_DOMAIN}").fullmatch
 _FEEDBACK_ID = re.compile(r"[A-Za-z0-9._:-]{1,200}").fullmatch
+# What a mailto: address says as it stands (RFC 6068 §2): other signs would have to be written as numbers.
+_PLAIN_MAILBOX = re.compile(r"[A-Za-z0-9._+=-]{1,64}@[A-Za-z0-9.-]{1,255}").fullmatch
 _WEB_URL = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+").fullmatch
 _PRINTABLE = re.compile(r"[ -~]*").fullmatch
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}").fullmatch
@@ -64,6 +66,7 @@ class MailRecipient:
     message_id: str = ""
     unsubscribe_url: str = ""
     unsubscribe_mailbox: str = ""
+    browser_url: str = ""
     name: str = ""
     to: tuple[tuple[str, str], ...] | None = None
     cc: tuple[tuple[str, str], ...] = ()
@@ -111,7 +114,7 @@ def recipient_head(recipient: MailRecipient, *, allow_utf8: bool, date: datetime
     )
     if not recipient.unsubscribe_url:
         return head
-    return head + unsubscribe_headers(recipient.unsubscribe_url, mailbox=recipient.unsubscribe_mailbox)
+    return head + unsubscribe_headers(recipient.unsubscribe_url, recipient.unsubscribe_mailbox)
 
 
 def _shown_recipients(recipient: MailRecipient, *, allow_utf8: bool) -> bytes:
@@ -135,18 +138,18 @@ def header_name(name: str) -> bytes:
     return name.encode("ascii")
 
 
-def unsubscribe_headers(url: str, *, mailbox: str = "") -> bytes:
+def unsubscribe_headers(url: str, mailbox: str = "") -> bytes:
     """List-Unsubscribe with the URL byte for byte and its one-click partner (RFC 8058; UN-01, UN-03).
 
-    A mailbox stands behind it, for programs that know no other way (RFC 2369 §3.2); folded between the two only.
+    A mailbox is the second way, for mail programs that write a mail (RFC 2369 §3.2); the only fold stands before it.
     """
     if not _WEB_URL(url) or len(url) > _LONGEST_LINE - len("List-Unsubscribe: <>"):
         raise RenderError("header.unsubscribe-url", "The unsubscribe URL cannot stand in a header.")
+    if mailbox and not _PLAIN_MAILBOX(mailbox):
+        raise RenderError("header.unsubscribe-mailbox", "The unsubscribe address cannot stand in a header.")
     by_mail = b",\r\n <mailto:%b?subject=unsubscribe>" % mailbox.encode("ascii") if mailbox else b""
-    return b"List-Unsubscribe: <%b>%b\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" % (
-        url.encode("ascii"),
-        by_mail,
-    )
+    one_click = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    return b"List-Unsubscribe: <%b>%b\r\n%b" % (url.encode("ascii"), by_mail, one_click)
 
 
 def subject_header(subject: str) -> bytes:

@@ -9,7 +9,7 @@ from liquid.exceptions import LiquidError
 
 from campaigns.content import liquid, markup
 from campaigns.content.compile import CompiledVersion, Preview
-from campaigns.content.draft import BROWSER_NAME, BUILT_IN, VersionDraft
+from campaigns.content.draft import BUILT_IN, VersionDraft
 from campaigns.content.environment import ENCODING_FILTERS
 from campaigns.content.links import SAYS_OFF
 from campaigns.content.liquid import LiquidSource, read_placeholders
@@ -80,7 +80,7 @@ def _check_variables(draft: VersionDraft) -> Iterator[TemplateProblem]:
         if not _NAME(name):
             words = f"“{name}” cannot be the name of a variable."
             yield TemplateProblem("variables", None, "content.variable-name", words, "Use letters, digits and _.")
-        elif name in BUILT_IN or name == BROWSER_NAME:
+        elif name in BUILT_IN:
             words = f"{name} is filled in by Sealpost itself."
             yield TemplateProblem("variables", None, "content.variable-reserved", words, "Choose another name.")
         elif name in seen:
@@ -121,10 +121,7 @@ def _at(field: str, source: LiquidSource, index: int, code: str, words: str, act
 
 def _check_names(field: str, source: LiquidSource, declared: set[str]) -> Iterator[TemplateProblem]:
     for name, line in dict.fromkeys((found.name, found.line) for found in liquid.names_in(source)):
-        if name == BROWSER_NAME:
-            words = "The link to the mail in a browser is not available yet."
-            yield TemplateProblem(field, line, "content.browser-link-unavailable", words, "Remove it.")
-        elif name not in declared and name not in BUILT_IN:
+        if name not in declared and name not in BUILT_IN:
             words = f"{name} is not declared."
             yield TemplateProblem(field, line, "content.variable-undeclared", words, f"Declare {name}, or correct it.")
     for name in liquid.names_bound(source):

@@ -17,7 +17,9 @@ _JOINERS = frozenset("\u200c\u200d")
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
-def create_sender(account: Account, *, domain: Domain, name: str, email: str, reply_to: str = "") -> Sender:
+def create_sender(
+    account: Account, *, domain: Domain, name: str, email: str, reply_to: str = "", unsubscribes_by_mail: bool = False
+) -> Sender:
     """The account's new from-address at exactly this domain.
 
     Raises NotFound for another account's domain, AddressError for what is no address, CampaignError
@@ -33,7 +35,12 @@ def create_sender(account: Account, *, domain: Domain, name: str, email: str, re
     try:
         with transaction.atomic():
             return Sender.objects.create(
-                account=account, domain=domain, name=name, email=address.mailbox, reply_to=answer_to
+                account=account,
+                domain=domain,
+                name=name,
+                email=address.mailbox,
+                reply_to=answer_to,
+                unsubscribes_by_mail=unsubscribes_by_mail,
             )
     except IntegrityError:
         # From None: PostgreSQL's sentence quotes the row, and a sender is often a person.
@@ -42,16 +49,17 @@ def create_sender(account: Account, *, domain: Domain, name: str, email: str, re
         ) from None
 
 
-def change_sender(sender: Sender, *, name: str, reply_to: str = "") -> None:
-    """Change what readers see and where answers go; the address stays.
+def change_sender(sender: Sender, *, name: str, reply_to: str = "", unsubscribes_by_mail: bool = False) -> None:
+    """Change what readers see, where answers go and whether a mail unsubscribes; the address stays.
 
     Raises AddressError, CampaignError `sender.name-invalid`, `sender.name-misleading` or `sender.exists`.
     """
     sender.name = _clean_name(name)
+    sender.unsubscribes_by_mail = unsubscribes_by_mail
     sender.reply_to = addresses.parse(reply_to).mailbox if reply_to.strip() else ""
     try:
         with transaction.atomic():
-            sender.save(update_fields=["name", "reply_to"])
+            sender.save(update_fields=["name", "reply_to", "unsubscribes_by_mail"])
     except IntegrityError:
         raise CampaignError(
             "sender.exists", "The account already has this sender.", action="Choose another name.", status=409

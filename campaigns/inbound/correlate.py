@@ -75,6 +75,13 @@ def _find(report: Report, envelope_to: str) -> Iterator[Key]:
     yield from (Key(By.ADDRESS, address=address) for address in told_addresses(report))
 
 
+def asks_to_leave(report: Report, *, envelope_to: str) -> bool:
+    """Whether it was written to the address a mail is left by, whatever it says (UN-10)."""
+    addressed = [envelope_to, *(value for name in _ENVELOPE for value in report.headers.get_all(name))]
+    found = (address for value in addressed for address in notices.find_addresses(value[:4_000]))
+    return any(address.lower().startswith(tokens.UNSUBSCRIBE_LOCAL) and read_tokens(address) for address in found)
+
+
 def read_tokens(text: str) -> list[UUID]:
     """The messages whose bounce tokens stand in the addresses of a text (VE-01).
 

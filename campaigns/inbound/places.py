@@ -12,7 +12,6 @@ from django.db.models import Q
 
 from campaigns.inbound.correlate import read_tokens
 from campaigns.models import BaaStatus, Domain, InboundPlace, InboundRoute, Message
-from campaigns.outbox.render import UNSUBSCRIBE_LOCAL
 
 EVERY = "*"
 
@@ -46,7 +45,9 @@ def _find_return_path(mailbox: str) -> Place | None:
         if path is None or owner is None:
             return None
         # Unless somebody has named the return path itself like this.
-        leaves = local.startswith(UNSUBSCRIBE_LOCAL) and not path.return_path.lower().startswith(UNSUBSCRIBE_LOCAL)
+        leaves = local.startswith(tokens.UNSUBSCRIBE_LOCAL) and not path.return_path.lower().startswith(
+            tokens.UNSUBSCRIBE_LOCAL
+        )
         return Place(InboundPlace.UNSUBSCRIBE if leaves else InboundPlace.REPORT, owner, message=tokens[0])
     found = _return_paths(host).filter(return_path__iexact=mailbox, verified_at__isnull=False).first()
     return Place(InboundPlace.REPORT, found.account_id) if found is not None else None

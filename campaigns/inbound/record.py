@@ -25,7 +25,9 @@ from campaigns.outbox import control, delivery_news
 from campaigns.outbox.refusals import MOST_OWN_FAULTS
 from campaigns.replies.classify import Verdict, classify_reply
 from campaigns.replies.meaning import Class, Reason
+from campaigns.tokens import UnsubscribeClaim
 from campaigns.tracking import record as tracking
+from campaigns.tracking.unsubscribe import unsubscribe
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,8 @@ def record_bounce(raw: bytes, *, envelope_to: str, now: datetime, account: Accou
         log.info("A report of kind %s is about no mail of ours.", report.kind)
         return Recorded(Result.UNKNOWN, report.kind, needs_eyes=report.kind == Kind.OTHER)
     message, matches = found
+    if report.kind == Kind.OTHER and correlate.asks_to_leave(report, envelope_to=envelope_to):
+        return _leave(message, now=now)
     if now - (message.sent_at or message.submission.created_at) > TOO_OLD:
         return Recorded(Result.NOTHING, report.kind)
     recorded = _record(report, message, matches=matches, now=now)
@@ -146,6 +150,13 @@ def _record_complaint(report: Report, message: Message, *, now: datetime) -> Rec
         )
         return Recorded(Result.NOTHING, report.kind)
     return Recorded(_tell([tracking.Report(message.public_id, kind)], message, now=now), report.kind)
+
+
+def _leave(message: Message, *, now: datetime) -> Recorded:
+    """The reader of this mail wants no more of what it was sent to, however old it is (UN-07, UN-10)."""
+    claim = UnsubscribeClaim(message.submission.account_id, message.submission_id, message.address_key)
+    unsubscribe(tokens.unsubscribe_token(claim), all_marketing=False, now=now)
+    return Recorded(Result.RECORDED, Kind.COMPLAINT)
 
 
 def _record_failure(failure: Failure, report: Report, message: Message, *, matches: bool, now: datetime) -> Recorded:

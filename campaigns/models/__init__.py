@@ -8,7 +8,7 @@ from campaigns.models.campaigns import Campaign, CampaignKind, CampaignState, Pi
 from campaigns.models.checks import AddressCheck, AddressCheckRun, AddressRisk, MailboxVerdict
 from campaigns.models.counts import StateCount
 from campaigns.models.devices import Device, System
-from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender
+from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender, UnsubscribeLevel
 from campaigns.models.events import Event, EventKind
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
@@ -18,6 +18,7 @@ from campaigns.models.messages import Message, MessageState
 from campaigns.models.pools import LOWEST_PRIORITY, PoolAssignment, PoolMember, TransportPool
 from campaigns.models.preferences import Frequency, Goodbye, LeavingReason, Preference
 from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCount
+from campaigns.models.storage import KeptMail
 from campaigns.models.submissions import API_DOORS, LETTER_DOORS, Door, Lane, ReportLevel, Submission, SubmissionState
 from campaigns.models.suppressions import (
     Suppression,
@@ -47,13 +48,14 @@ __all__ = [
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
     "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
-    "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptReport", "Lane", "Language",
-    "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership", "Message",
-    "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
+    "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptMail", "KeptReport", "Lane",
+    "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
+    "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
     "ReportLevel", "RequestKey", "Role", "RouteAction", "SandboxMail", "Sender", "SlowDomain", "SoftBounce",
     "SourceKind", "Split", "StateCount", "Submission", "SubmissionState", "Subscription", "SubscriptionState",
     "Suppression", "SuppressionImport", "SuppressionLift", "SuppressionReason", "SuppressionScope", "System",
     "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink", "TrackingChoice",
-    "TrackingLevel", "Transport", "TransportPool", "Trial", "UploadedContent", "Verdict", "WebhookDelivery",
-    "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
+    "TrackingLevel", "Transport", "TransportPool", "Trial", "UnsubscribeLevel", "UploadedContent", "Verdict",
+    "WebhookDelivery", "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity",
+    "WindowZone",
 ]  # fmt: skip

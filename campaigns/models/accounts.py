@@ -6,7 +6,7 @@ import zoneinfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 from campaigns.models.base import Public, Stamped
@@ -81,6 +81,32 @@ class Account(Public, Stamped):
     brand_color = models.CharField("colour", max_length=7, blank=True, default="", validators=[validate_color])
     logo = models.BinaryField(null=True, editable=False)
     logo_type = models.CharField(max_length=20, blank=True, default="", editable=False)
+    unsubscribe_text = models.CharField(
+        "words on the unsubscribe page",
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="May hold {{ names }} that a request gives as landing page placeholders.",
+    )
+    browser_view_days = models.PositiveSmallIntegerField(
+        "days a mail can be read in the browser",
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="As long as the link {{ browser_url }} of a mail works.",
+    )
+    has_public_archive = models.BooleanField(
+        "public archive", default=False, help_text="A page and a feed with the campaigns that are chosen for it."
+    )
+    # Copies of mails that left; never under an agreement (storage.terms).
+    active_storage_days = models.PositiveSmallIntegerField(
+        "days in active storage", default=0, validators=[MaxValueValidator(365)], help_text="0: not at all."
+    )
+    archive_storage_days = models.PositiveIntegerField(
+        "days in the archive", default=0, validators=[MaxValueValidator(36525)], help_text="0: not at all."
+    )
+    storage_limit_mb = models.PositiveIntegerField(
+        "megabytes of storage", null=True, blank=True, help_text="Nothing more is kept beyond. Empty: no limit."
+    )
     # The most that any mail of the account does; domain, campaign, list and reader can only lower it (LA-04).
     tracking = models.PositiveSmallIntegerField(
         "opens and clicks", choices=TrackingLevel, default=TrackingLevel.AGGREGATE

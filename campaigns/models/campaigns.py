@@ -85,6 +85,9 @@ class Campaign(Public, Stamped):
     utm_medium = models.CharField(max_length=100, blank=True, default="")
     utm_campaign = models.CharField(max_length=100, blank=True, default="")
     utm_content = models.CharField(max_length=100, blank=True, default="")
+    in_archive = models.BooleanField(
+        "in the public archive", default=False, help_text="Once it is sent, everybody can read it without names."
+    )
     state = models.CharField(max_length=9, choices=CampaignState, default=CampaignState.DRAFT, editable=False)
     send_at = models.DateTimeField(null=True, blank=True, editable=False)
     stopped_because = models.CharField(max_length=200, blank=True, editable=False)

@@ -17,6 +17,14 @@ def new_ownership_token() -> str:
     return secrets.token_hex(16)
 
 
+class UnsubscribeLevel(models.TextChoices):
+    """What somebody leaves who leaves marketing mail that went to no list (Infobip's blocklistConfigurationLevel)."""
+
+    ACCOUNT = "account", "All marketing mail of the account"
+    DOMAIN = "domain", "Marketing mail from this domain"
+    SENDER = "sender", "Marketing mail from this address"
+
+
 class Domain(Public, Stamped):
     """A domain an account sends from; `name` is its A-label form."""
 
@@ -40,6 +48,12 @@ class Domain(Public, Stamped):
     track_opens = models.BooleanField(default=True)
     track_clicks = models.BooleanField(default=True)
     track_unsubscribes = models.BooleanField(default=True)
+    unsubscribe_level = models.CharField(
+        max_length=7,
+        choices=UnsubscribeLevel,
+        default=UnsubscribeLevel.ACCOUNT,
+        help_text="What somebody leaves who leaves mail that went to no list.",
+    )
     spf_terms = models.CharField(
         "servers that send",
         max_length=200,
@@ -147,6 +161,9 @@ class Sender(Public, Stamped):
     name = models.CharField(max_length=120, help_text="Shown to the reader before the address.")
     email = models.CharField("address", max_length=254)
     reply_to = models.CharField(max_length=254, blank=True)
+    unsubscribes_by_mail = models.BooleanField(
+        "can be left by mail", default=False, help_text="Mail programs may unsubscribe somebody by writing a mail."
+    )
 
     class Meta:
         ordering = ["name", "email"]

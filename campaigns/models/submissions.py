@@ -125,5 +125,10 @@ class Submission(Public, Stamped):
         """The domain its mail comes from; None when the account has no such domain."""
         return self.sender.domain if self.sender is not None else self.domain
 
+    @property
+    def sender_address(self) -> str:
+        """The address its mail comes from."""
+        return self.from_address or (self.sender.email if self.sender is not None else "")
+
     def __str__(self) -> str:
         return f"Submission {str(self.public_id)[:8]}"

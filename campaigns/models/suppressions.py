@@ -16,6 +16,7 @@ class SuppressionScope(models.TextChoices):
     """How far it reaches: `everything` stops transactional mail too."""
 
     LIST = "list", "One list"
+    SENDER = "sender", "One sender"
     MARKETING = "marketing", "All marketing"
     EVERYTHING = "everything", "Everything"
 
@@ -30,7 +31,7 @@ class SuppressionReason(models.TextChoices):
 
 
 class Suppression(Stamped):
-    """One address, one scope; `list` is set when the scope is one list.
+    """One address, one scope; `list` is set when the scope is one list, `sender` (an address or a domain) when it is one.
 
     Bounces, complaints and what programs added keep the address, sealed, and its domain: the Email API lists them.
     """
@@ -39,6 +40,7 @@ class Suppression(Stamped):
     address_key = models.CharField(max_length=43)
     scope = models.CharField(max_length=10, choices=SuppressionScope)
     list = models.ForeignKey(ContactList, null=True, blank=True, on_delete=models.CASCADE, related_name="suppressions")
+    sender = models.CharField(max_length=320, blank=True, default="", db_default="")
     reason = models.CharField(max_length=12, choices=SuppressionReason)
     note = models.CharField(max_length=200, blank=True)
     address_sealed = models.BinaryField(null=True)
@@ -58,7 +60,7 @@ class Suppression(Stamped):
         ]
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "address_key", "scope"], condition=Q(list=None), name="suppression_once"
+                fields=["account", "address_key", "scope", "sender"], condition=Q(list=None), name="suppression_once"
             ),
             models.UniqueConstraint(
                 fields=["account", "address_key", "list"],
@@ -70,6 +72,9 @@ class Suppression(Stamped):
                 | (~Q(scope=SuppressionScope.LIST) & Q(list=None)),
                 name="suppression_list_with_scope",
             ),
+            models.CheckConstraint(
+                condition=Q(scope=SuppressionScope.SENDER) ^ Q(sender=""), name="suppression_sender_with_scope"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -77,12 +82,15 @@ class Suppression(Stamped):
 
 
 class SuppressionLift(Stamped):
-    """An entry that is gone: what it was, why somebody took it away, and who did; `created_by` None for a program."""
+    """An entry that is gone: what it was, why somebody took it away, and who did; `created_by` None for a program.
+
+    `of_what` names the list or the sender it was about, if it was about one.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="suppression_lifts", db_index=False)
     address_key = models.CharField(max_length=43)
     scope = models.CharField(max_length=10, choices=SuppressionScope)
-    list_name = models.CharField(max_length=120, blank=True, default="")
+    of_what = models.CharField(max_length=320, blank=True, default="")
     reason = models.CharField(max_length=12, choices=SuppressionReason)
     added_at = models.DateTimeField()
     note = models.CharField(max_length=200, blank=True)

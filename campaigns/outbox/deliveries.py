@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,9 +14,12 @@ from campaigns.delivery.registry import tells_later
 from campaigns.models import API_DOORS, Account, Event, EventKind, Message, MessageState, Submission
 from campaigns.outbox import states
 from campaigns.outbox.payload import open_webhook
+from campaigns.storage.finding import read_texts
 
 KEPT = timedelta(hours=48)
 EVENTS_KEPT = timedelta(days=30)
+# Each has to be opened and taken apart, a millisecond of work.
+_TEXTS_AT_ONCE = 100
 _FINAL = states.SETTLED - {MessageState.SENT}
 
 
@@ -67,6 +70,7 @@ class Delivery:
     entity_id: str
     application_id: str
     callback_data: str
+    text: str = ""
 
 
 def take_reports(account: Account, search: Search, *, limit: int, now: datetime) -> list[Delivery]:
@@ -87,11 +91,17 @@ def take_reports(account: Account, search: Search, *, limit: int, now: datetime)
 
 
 def find_deliveries(account: Account, search: Search, *, limit: int, now: datetime) -> list[Delivery]:
-    """Up to limit mails of the last 48 hours, newest first; `search.before` goes on behind a delivery's number."""
+    """Up to limit mails of the last 48 hours, newest first; `search.before` goes on behind a delivery's number.
+
+    The first of them have their text, where a copy is in active storage.
+    """
     rows = _messages(account, search).filter(submission__created_at__gt=now - KEPT)
     if search.before is not None:
         rows = rows.filter(pk__lt=search.before)
-    return _describe(list(rows.order_by("-pk")[:limit]))
+    messages = list(rows.order_by("-pk")[:limit])
+    texts = read_texts(account, [message.public_id for message in messages[:_TEXTS_AT_ONCE]])
+    told = _describe(messages)
+    return [replace(one, text=texts.get(m.public_id, "")) for one, m in zip(told, messages, strict=True)]
 
 
 def _messages(account: Account, search: Search) -> QuerySet[Message]:

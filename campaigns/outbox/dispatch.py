@@ -22,6 +22,7 @@ from campaigns.outbox import breaker, claim, finish, recovery, stream, transport
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.intake import Wait
 from campaigns.outbox.journal import Journal, Mark
+from campaigns.outbox.keeper import Keeper
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.recorder import Recorder
@@ -142,7 +143,10 @@ class _Slice:
         self._intake = work.open_intake(worker=self._journal.worker)
         self._preparer = preparer
         self._slowdowns = Slowdowns(work.transport.pk)
-        self._recorder = Recorder(work, journal=self._journal, preparer=preparer, slowdowns=self._slowdowns)
+        self._keeper = Keeper(preparer.copy_of)
+        self._recorder = Recorder(
+            work, journal=self._journal, preparer=preparer, keeper=self._keeper, slowdowns=self._slowdowns
+        )
         self._terms: dict[int, _Terms] = {}
         self._open = True
         self._waited = 0.0
@@ -205,6 +209,7 @@ class _Slice:
                     self._recorder.note(mail, submission_id=message.submission_id)
                 else:
                     self._terms[message.id] = self._terms_of(message)
+                    self._keeper.hold(message, mail, self._preparer.submission_of(message))
                     yield mail
             if later:
                 # Their domain asked for less mail after they had been claimed.
@@ -263,6 +268,7 @@ class _Slice:
         if (mark := _MARK_OF.get(receipt.outcome)) is not None:
             self._journal.settle(receipt.id, mark, receipt.code)
         terms = self._terms.pop(receipt.id)
+        self._keeper.settle(receipt.id, accepted=receipt.outcome is Outcome.ACCEPTED)
         result = _result(receipt, terms)
         refusal = read_refusal(receipt, message=terms.message, submission=terms.submission, state=result.state)
         self._recorder.note(result, submission_id=terms.submission.pk, outcome=receipt.outcome, refusal=refusal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -25,6 +26,7 @@ from campaigns.outbox.claim import Claimed
 from campaigns.outbox.delivery_news import is_in_doubt
 from campaigns.outbox.payload import Heading, Payload, Personal, open_payload, open_personal
 from campaigns.outbox.tracker import Tracker, open_tracker
+from campaigns.storage.terms import terms_of
 from compliance.facts import AttachmentFacts
 
 
@@ -75,6 +77,10 @@ class LetterPen:
             data = self._signer.sign(data) + data
         return OutgoingEmail(message.id, message.public_id, mail_from, render.wire_mailbox(message), data), len(data)
 
+    def copy(self, message: Claimed) -> bytes:
+        """The mail as bytes without our signature; raises CampaignError."""
+        return self._writer.wire(message, date=timezone.now())
+
     def _mail_from(self, message: Claimed) -> str:
         """The envelope sender: one address per message where the domain has a return path (VERP; DS-05)."""
         if (path := self._return_path) is None:
@@ -95,6 +101,7 @@ class _TextWriter:
         assert compiled is not None
         self.has_unsubscribe_link = compiled.has_unsubscribe_link
         self.has_postal_address = compiled.has_postal_address
+        self._views_end_at = _views_end_at(submission) if compiled.has_browser_link else None
         self._enclosed = enclose(payload.attachments)
         self._frame = _frame(submission, payload)
 
@@ -149,10 +156,16 @@ class _TextWriter:
             # The same for every attempt: a receiver can tell a repeated delivery by it.
             message_id=f"{message.public_id.hex}@{domain}",
             unsubscribe_url=self._unsubscribe_url(message),
+            browser_url=self._browser_url(message),
             name=personal.name,
             to=_shown_to(personal, heading),
             cc=heading.cc,
         )
+
+    def _browser_url(self, message: Claimed) -> str:
+        if self._views_end_at is None:
+            return ""
+        return render.view_url(message.public_id, expires_at=self._views_end_at)
 
     def _unsubscribe_url(self, message: Claimed) -> str:
         """Marketing mail has one, and every mail that shows the link."""
@@ -182,6 +195,14 @@ class _RawWriter:
             "This way to send builds mails itself and takes no finished ones.",
             action="Send by an SMTP relay, or hand in subject and texts.",
         )
+
+
+def _views_end_at(submission: Submission) -> int | None:
+    """Until when its mails can be read in a browser: as long as a copy is there to be shown; None without one."""
+    terms = terms_of(submission)
+    if terms is None or not terms.active_days:
+        return None
+    return int(time.time()) + min(terms.active_days, submission.account.browser_view_days) * 24 * 3600
 
 
 def _open_writer(submission: Submission, payload: Payload) -> _TextWriter | _RawWriter:

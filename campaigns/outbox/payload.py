@@ -6,8 +6,10 @@ Sealed form: JSON of everything but files, a NUL, and the files one behind the o
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta
 from typing import Any
 
 from campaigns.content.letter import Attachment
@@ -171,6 +173,31 @@ def open_webhook(submission: Submission) -> Webhook:
     except vault.SealBroken:
         return Webhook()
     return Webhook(**json.loads(opened))
+
+
+# As long as the law wants an unsubscribe link to work at least (CASL s. 11(2)); then the page has no values any more.
+_LANDING_KEPT = timedelta(days=60)
+
+
+def seal_landing(submission: Submission, values: Mapping[str, Any], *, now: datetime) -> str:
+    """Values for the unsubscribe page, as text for the submission's options; '' for none."""
+    if not values:
+        return ""
+    scope = vault.until(str(submission.account.public_id), max(now, submission.send_at) + _LANDING_KEPT)
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return b64encode(vault.seal(text, scope, **_context(submission, "landing"))).decode("ascii")
+
+
+def open_landing(submission: Submission) -> Mapping[str, Any]:
+    """Values for the unsubscribe page; none when there are none, or when their days are over."""
+    sealed = submission.options.get("landing", "")
+    if not sealed:
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(vault.unseal(b64decode(sealed), **_context(submission, "landing")))
+    except (vault.SealBroken, vault.KeysUnavailable):
+        return {}
+    return found
 
 
 def _context(submission: Submission, field: str = "payload") -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from django.utils import timezone
@@ -28,6 +29,7 @@ class Pen(Protocol):
     @property
     def tracker(self) -> Tracker | None: ...
     def write(self, message: Claimed) -> tuple[OutgoingEmail, int]: ...
+    def copy(self, message: Claimed) -> bytes: ...
 
 
 class VersionPen:
@@ -48,6 +50,11 @@ class VersionPen:
     def write(self, message: Claimed) -> tuple[OutgoingEmail, int]:
         """The mail and its size in bytes; raises CampaignError."""
         return self._make(self._letterhead, message)
+
+    def copy(self, message: Claimed) -> bytes:
+        """The mail as bytes without our signature, which another system's does not have; raises CampaignError."""
+        plain = replace(self._letterhead, signer=None)
+        return render.render_message(plain, message=message, date=timezone.now())
 
 
 def open_pen(submission: Submission, *, takes_content: bool) -> Pen:

@@ -39,6 +39,7 @@ class Prepares(Protocol):
     def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]: ...
     def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result: ...
     def submission_of(self, message: Claimed) -> Submission: ...
+    def copy_of(self, message: Claimed) -> bytes: ...
     def decisions(self) -> list[gate.Decided]: ...
     def forget_decisions(self) -> None: ...
 
@@ -85,6 +86,7 @@ class Preparer:
             contact_ids=[message.contact_id for message in messages if message.contact_id is not None],
             purpose=self._submission.purpose,
             list_ids=self._submission.options.get("lists", []),
+            from_address=self._submission.sender_address,
         )
         if self._submission.purpose == Purpose.MARKETING:
             keys = [message.address_key for message in messages if message.address_key not in found]
@@ -104,6 +106,10 @@ class Preparer:
         if email is None or not judgement.verdict.allowed:
             return Result(message.id, MessageState.REFUSED, judgement.verdict.findings[0].code)
         return email
+
+    def copy_of(self, message: Claimed) -> bytes:
+        """The mail as bytes, for keeping, where a provider puts it together; raises CampaignError."""
+        return self._pen.copy(message)
 
     def decisions(self) -> list[gate.Decided]:
         """What was decided since the last record."""

@@ -12,6 +12,7 @@ from django.utils import timezone
 from campaigns.delivery.base import Outcome
 from campaigns.outbox import breaker, record, refusals
 from campaigns.outbox.journal import Journal
+from campaigns.outbox.keeper import Keeper
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.refusals import OwnFaults, Refusal
@@ -27,8 +28,11 @@ FLUSH_SIZE = 500
 class Recorder:
     """Collects what became of messages and writes it down together with the decisions about them."""
 
-    def __init__(self, work: Work, *, journal: Journal, preparer: Prepares, slowdowns: Slowdowns) -> None:
-        self._work, self._journal, self._preparer, self._slowdowns = work, journal, preparer, slowdowns
+    def __init__(
+        self, work: Work, *, journal: Journal, preparer: Prepares, keeper: Keeper, slowdowns: Slowdowns
+    ) -> None:
+        self._work, self._journal, self._preparer = work, journal, preparer
+        self._keeper, self._slowdowns = keeper, slowdowns
         self._results: list[Result] = []
         self._touched: set[int] = set()
         self._outcomes: Counter[Outcome] = Counter()
@@ -53,7 +57,7 @@ class Recorder:
 
     def flush_when_due(self, now: float) -> None:
         """`now` is time.monotonic()."""
-        if len(self._results) >= FLUSH_SIZE or now - self._flushed_at >= FLUSH_EVERY:
+        if len(self._results) >= FLUSH_SIZE or self._keeper.is_full or now - self._flushed_at >= FLUSH_EVERY:
             self.flush()
 
     def flush(self) -> None:
@@ -66,6 +70,8 @@ class Recorder:
             record.record_results(self._results, worker=self._journal.worker, now=now, counted=self._work.counted)
             gate.record(decided, now=now)
             refusals.act_on_addresses(self._refusals, transport=self._work.transport, now=now)
+            self._keeper.write()
+        self._keeper.forget_written()
         self._preparer.forget_decisions()
         self._journal.forget(result.id for result in self._results)
         self._results = []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -19,14 +21,11 @@ from campaigns.domains import dkim
 from campaigns.domains.dkim import Signer
 from campaigns.domains.expected import RETURN_MX
 from campaigns.errors import CampaignError
-from campaigns.models import ContactList, Domain, Purpose, Submission
+from campaigns.models import ContactList, Purpose, Sender, Submission
 from campaigns.outbox.accept import placeholder_context
 from campaigns.outbox.claim import Claimed
-from campaigns.outbox.tracker import Tracker, open_tracker
+from campaigns.outbox.tracker import Tracker, is_allowed, open_tracker
 from compliance import vault
-
-# Beside the return path of a mail: whoever writes there wants no more (inbound.places).
-UNSUBSCRIBE_LOCAL = "unsubscribe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,10 @@ class Letterhead:
     mail_from: str
     return_path: Address | None
     unsubscribe_base: str
-    signer: Signer | None
+    signer: Signer | None = None
     tracker: Tracker | None = None
     unsubscribe_host: str = ""
+    views_end_at: int | None = None
 
     def track(self, message: Claimed) -> Tracked | None:
         """How this mail is tracked; None when it leaves as it was written."""
@@ -51,7 +51,14 @@ class Letterhead:
 
 
 def make_letterhead(submission: Submission) -> Letterhead:
-    """Compile the content of a submission and fix its headers."""
+    """Everything of a submission's mails that leave: signed and, as far as their readers allow, tracked."""
+    assert submission.sender is not None
+    plain = make_plain_letterhead(submission)
+    return replace(plain, signer=dkim.open_signer(submission.sender.domain), tracker=open_tracker(submission))
+
+
+def make_plain_letterhead(submission: Submission) -> Letterhead:
+    """Compile the content of a submission and fix its headers, for mails that are only looked at."""
     assert submission.content is not None
     assert submission.sender is not None
     account, sender = submission.account, submission.sender
@@ -75,18 +82,26 @@ def make_letterhead(submission: Submission) -> Letterhead:
         mail_from=from_address.mailbox,
         return_path=addresses.parse(sender.domain.return_path) if sender.domain.return_path else None,
         unsubscribe_base=f"{settings.PUBLIC_URL}/u/",
-        unsubscribe_host=_mail_host(sender.domain) if is_bulk else "",
-        signer=dkim.open_signer(sender.domain),
-        tracker=open_tracker(submission),
+        unsubscribe_host=_mail_host(sender) if is_bulk else "",
+        views_end_at=_views_end_at(submission),
     )
 
 
-def _mail_host(domain: Domain) -> str:
-    """Where mail to us may be sent: the host of the return path, when its MX record was seen to lead to our own server."""
-    if domain.return_path.lower().startswith(UNSUBSCRIBE_LOCAL):
+def _mail_host(sender: Sender) -> str:
+    """Where a mail that wants out may go: the host of the return path, when the sender says that such mail is read there
+    or its MX record was seen to lead to our own server (UN-10)."""
+    path = sender.domain.return_path
+    if not path or path.lower().startswith(tokens.UNSUBSCRIBE_LOCAL):
         return ""
-    comes_here = domain.return_path and domain.findings.filter(record=RETURN_MX, ok=True).exists()
-    return domain.return_path.rpartition("@")[2] if comes_here and settings.INBOUND_HOST else ""
+    comes_here = settings.INBOUND_HOST and sender.domain.findings.filter(record=RETURN_MX, ok=True).exists()
+    return addresses.parse(path).domain if sender.unsubscribes_by_mail or comes_here else ""
+
+
+def _views_end_at(submission: Submission) -> int | None:
+    """Until when mails that leave now can be read in a browser, in seconds since 1970; None under HIPAA: never."""
+    if not is_allowed(submission):
+        return None
+    return int(time.time()) + submission.account.browser_view_days * 24 * 3600
 
 
 def _list_id(submission: Submission, *, domain: str) -> str:
@@ -116,12 +131,31 @@ def mail_recipient(letterhead: Letterhead, message: Claimed) -> MailRecipient:
         message_id=f"{message.public_id.hex}@{letterhead.mail_from.rpartition('@')[2]}",
         unsubscribe_url=letterhead.unsubscribe_base + tokens.unsubscribe_token(claim),
         unsubscribe_mailbox=_unsubscribe_mailbox(letterhead, message),
+        browser_url=_browser_url(letterhead, message) if letterhead.compiled.has_browser_link else "",
     )
 
 
 def _unsubscribe_mailbox(letterhead: Letterhead, message: Claimed) -> str:
+    """Beside the return path, with the mail's own token; '' where nobody reads such mail."""
     host = letterhead.unsubscribe_host
-    return f"{UNSUBSCRIBE_LOCAL}+{tokens.bounce_token(message.public_id)}@{host}" if host else ""
+    return f"{tokens.UNSUBSCRIBE_LOCAL}+{tokens.bounce_token(message.public_id)}@{host}" if host else ""
+
+
+def _browser_url(letterhead: Letterhead, message: Claimed) -> str:
+    """The page that shows this very mail; '' where there is none, and then a mail that wants it is not made."""
+    if letterhead.views_end_at is None:
+        return ""
+    return view_url(message.public_id, expires_at=letterhead.views_end_at)
+
+
+def view_url(message_id: UUID, *, expires_at: int) -> str:
+    """The page that shows a mail in the browser until then, in seconds since 1970."""
+    return f"{settings.PUBLIC_URL}/v/{tokens.view_token(tokens.ViewClaim(message_id, expires_at))}"
+
+
+def read_mail(letterhead: Letterhead, message: Claimed) -> tuple[str, str, str]:
+    """(subject, html, text) of one mail as its reader sees it, without tracking; raises CampaignError."""
+    return letterhead.compiled.read(letterhead.frame, mail_recipient(letterhead, message))
 
 
 def return_path(letterhead: Letterhead, message: Claimed) -> str:

@@ -33,8 +33,11 @@ def make_content(letterhead: Letterhead, message: Claimed) -> tuple[OutgoingEmai
     # One object for all mails of a shape, which is how a transport sees that they may share a request.
     shared = _shared(frame, merged.parts) if merged.values else _make_shared(frame, merged.parts)
     # Transactional mail needs none (UN-13), and without headers of its own it can share its texts with others.
-    leaving = mime.unsubscribe_headers(recipient.unsubscribe_url, mailbox=recipient.unsubscribe_mailbox)
-    headers = _read_headers(leaving) if frame.is_bulk else ()
+    headers = (
+        _read_headers(mime.unsubscribe_headers(recipient.unsubscribe_url, recipient.unsubscribe_mailbox))
+        if frame.is_bulk
+        else ()
+    )
     email = OutgoingEmail(
         id=message.id,
         public_id=message.public_id,

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.utils import timezone
 
 from campaigns import filetypes, tokens
 from campaigns.addresses import Address
@@ -28,12 +29,22 @@ from campaigns.models import (
 )
 from campaigns.models import Domain as SendingDomain
 from campaigns.outbox import facts
-from campaigns.outbox.payload import Heading, Payload, Personal, Webhook, seal_payload, seal_personal, seal_webhook
+from campaigns.outbox.payload import (
+    Heading,
+    Payload,
+    Personal,
+    Webhook,
+    seal_landing,
+    seal_payload,
+    seal_personal,
+    seal_webhook,
+)
 from campaigns.outbox.pools import choose_transport
 from campaigns.outbox.rows import NewMessage
 from campaigns.outbox.sandboxes import find_sandbox
-from campaigns.outbox.tracker import TrackingOptions
+from campaigns.outbox.tracker import TrackingOptions, is_allowed
 from campaigns.outbox.windows import WeekWindow
+from campaigns.storage.terms import Skips
 from campaigns.webhooks import endpoints
 from compliance import gate
 from compliance.facts import AttachmentFacts
@@ -83,6 +94,7 @@ class EmailRequest:
     campaign_reference: str = ""
     entity_id: str = ""
     application_id: str = ""
+    skips: Skips = field(default_factory=Skips)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -212,6 +224,9 @@ def make_submission(
         entity_id=request.entity_id,
         application_id=request.application_id,
     )
+    if is_allowed(submission):
+        landing = seal_landing(submission, request.payload.landing_placeholders, now=timezone.now())
+        submission.options |= {"landing": landing} if landing else {}
     headings = tuple(_heading(group) for group in request.groups)
     _name_listeners(submission, request.webhook, is_trial=batch.to_sandbox)
     submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
@@ -227,7 +242,8 @@ def _options(request: EmailRequest) -> dict[str, Any]:
         pixel=PixelPosition.TOP if payload.pixel_at_top else PixelPosition.BOTTOM,
     )
     week = {"week": request.week.as_option()} if request.week else {}
-    return {"tracking": tracking.as_option(), **week}
+    storage = {"storage": request.skips.as_option()} if request.skips != Skips() else {}
+    return {"tracking": tracking.as_option(), **week, **storage}
 
 
 def _name_listeners(submission: Submission, webhook: Webhook, *, is_trial: bool) -> None:

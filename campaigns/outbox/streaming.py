@@ -216,16 +216,18 @@ class StreamPreparer:
         return self._shelf.get(message.submission_id)
 
     def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]:
-        """Who must not be written to now, by message: one query for each purpose (UN-11)."""
+        """Who must not be written to now, by message: one query for each purpose, and each sender of marketing (UN-11)."""
         self._ahead = list(dict.fromkeys(message.submission_id for message in messages))
-        by_purpose: dict[str, list[Claimed]] = defaultdict(list)
+        groups: dict[tuple[str, str], list[Claimed]] = defaultdict(list)
         for message in messages:
-            by_purpose[self.submission_of(message).purpose].append(message)
+            submission = self.submission_of(message)
+            sender = submission.sender_address if submission.purpose == Purpose.MARKETING else ""
+            groups[submission.purpose, sender].append(message)
         found: dict[int, str] = {}
-        for purpose, group in by_purpose.items():
+        for (purpose, sender), group in groups.items():
             keys = [message.address_key for message in group]
             account_id = self.submission_of(group[0]).account_id
-            verdicts = suppression.blocked(account_id, keys=keys, purpose=purpose, list_ids=[])
+            verdicts = suppression.blocked(account_id, keys=keys, purpose=purpose, list_ids=[], from_address=sender)
             found |= {m.id: verdicts[m.address_key] for m in group if m.address_key in verdicts}
             if purpose == Purpose.MARKETING:
                 found |= self._too_often([message for message in group if message.id not in found])
@@ -250,6 +252,9 @@ class StreamPreparer:
         except CampaignError as error:
             return Result(message.id, MessageState.FAILED, error.code)
         return preparer.prepare(message, block=block)
+
+    def copy_of(self, message: Claimed) -> bytes:
+        return self._preparer(message.submission_id).copy_of(message)
 
     def decisions(self) -> list[gate.Decided]:
         return [*self._decided, *(entry for preparer in self._preparers.values() for entry in preparer.decisions())]

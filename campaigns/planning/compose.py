@@ -39,6 +39,7 @@ def create_campaign(
     transport: Transport | None = None,
     pace: Pace | None = None,
     tracking: Tracking | None = None,
+    in_archive: bool = False,
     by: Person = None,
 ) -> Campaign:
     """A draft campaign; raises CampaignError when a part belongs to another account."""
@@ -51,6 +52,7 @@ def create_campaign(
             sender=sender,
             purpose=purpose,
             transport=transport,
+            in_archive=in_archive,
             created_by_id=by.pk if by is not None else None,
             **asdict(pace or Pace()),
             **asdict(tracking or Tracking()),
@@ -90,10 +92,11 @@ def change_campaign(
     transport: Transport | None,
     pace: Pace | None = None,
     tracking: Tracking | None = None,
+    in_archive: bool | None = None,
 ) -> None:
     """Give a draft these parts, all from its own account; raises CampaignError once it is no longer a draft.
 
-    Without a pace or a choice about tracking it keeps the one it has.
+    Without a pace or a choice about tracking or the archive it keeps the one it has.
     """
     _refuse_foreign(campaign.account_id, content.template, sender, transport, *lists, *excluded_lists)
     with transaction.atomic():
@@ -106,6 +109,7 @@ def change_campaign(
             transport=transport,
             **(asdict(pace) if pace else {}),
             **(asdict(tracking) if tracking else {}),
+            **({} if in_archive is None else {"in_archive": in_archive}),
         )
         if not changed:
             raise CampaignError(

@@ -42,6 +42,10 @@ class Allowed:
     def submission_ids(self) -> Collection[int]:
         return self._submissions.keys()
 
+    @property
+    def account_ids(self) -> Collection[int]:
+        return {row.account_id for row in self._submissions.values()}
+
 
 def _read_choices(messages: Iterable[HitMessage], submissions: Mapping[int, Submission]) -> dict[tuple[int, str], int]:
     """What the readers chose, by submission and address key."""

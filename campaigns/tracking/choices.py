@@ -8,9 +8,11 @@ from datetime import datetime
 
 from campaigns import tokens
 from campaigns.audiences import preferences
+from campaigns.audiences.choices import choose_tracking
+from campaigns.audiences.choices import read_choices as read_tracking
 from campaigns.audiences.preferences import Preferences
 from campaigns.errors import NotFound
-from campaigns.models import Account, Frequency, LeavingReason
+from campaigns.models import Account, BaaStatus, Frequency, LeavingReason, TrackingLevel
 from campaigns.tracking.unsubscribe import lists_of
 
 
@@ -34,14 +36,39 @@ def read_visitor(token: str) -> Visitor:
     return Visitor(account, claim.submission_id, claim.address_key, tuple(row.pk for row in lists))
 
 
-def read_choices(visitor: Visitor) -> Preferences:
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the page shows: lists and frequency, and what may be known of opens and clicks (LA-04).
+
+    `tracking` is None where the account's mail is not tracked at all; who was never asked sees what holds for them.
+    """
+
+    mail: Preferences
+    tracking: TrackingLevel | None
+
+
+def read_choices(visitor: Visitor) -> Choices:
     """What they chose so far."""
-    return preferences.read_preferences(visitor.account, address_key=visitor.address_key, also=visitor.list_ids)
+    mail = preferences.read_preferences(visitor.account, address_key=visitor.address_key, also=visitor.list_ids)
+    return Choices(mail, _read_tracking(visitor))
 
 
-def save_choices(visitor: Visitor, *, public_ids: Collection[str], frequency: int, now: datetime) -> None:
-    """Join and leave lists by their public ids, and choose how often."""
-    shown = {str(choice.list.public_id): choice.list.pk for choice in read_choices(visitor).lists}
+def _read_tracking(visitor: Visitor) -> TrackingLevel | None:
+    account = visitor.account
+    if account.baa_status != BaaStatus.NONE or not max(account.tracking, account.tracking_transactional):
+        return None
+    chosen = read_tracking(account.pk, keys=[visitor.address_key]).get(visitor.address_key)
+    if chosen is not None:
+        return TrackingLevel(chosen)
+    return TrackingLevel.AGGREGATE if account.tracking_needs_consent else TrackingLevel.INDIVIDUAL
+
+
+def save_choices(
+    visitor: Visitor, *, public_ids: Collection[str], frequency: int, tracking: int | None = None, now: datetime
+) -> None:
+    """Join and leave lists by their public ids, choose how often, and what may be known of opens and clicks."""
+    before = read_choices(visitor)
+    shown = {str(choice.list.public_id): choice.list.pk for choice in before.mail.lists}
     wanted = {shown[public_id] for public_id in public_ids if public_id in shown}
     known = frequency if frequency in Frequency.values else Frequency.EVERY
     preferences.change_preferences(
@@ -52,6 +79,11 @@ def save_choices(visitor: Visitor, *, public_ids: Collection[str], frequency: in
         frequency=Frequency(known),
         now=now,
     )
+    # What was not touched stays what nobody was asked about.
+    if tracking in TrackingLevel.values and before.tracking is not None and tracking != before.tracking:
+        level = TrackingLevel(tracking)
+        key = visitor.address_key
+        choose_tracking(visitor.account.pk, address_key=key, level=level, now=now, source=preferences.SOURCE)
 
 
 def stop_everything(visitor: Visitor, *, now: datetime) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid4, uuid5
 
+from campaigns.content.markers import MARK
 from campaigns.errors import CampaignError
 from campaigns.models import (
     REPORT_KINDS,
@@ -18,6 +19,7 @@ from campaigns.models import (
     Message,
     MessageState,
     Submission,
+    TrackedLink,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookFormat,
@@ -156,7 +158,7 @@ def _rate_call(endpoint: WebhookEndpoint, parcel: Parcel, *, url: str, signer: S
 
 
 class _Book:
-    """What the ledger says about some deliveries, read in three queries."""
+    """What the ledger says about some deliveries, read in four queries."""
 
     def __init__(self, rows: Sequence[WebhookDelivery]) -> None:
         found = Event.objects.filter(pk__in={row.about for row in rows}).select_related(
@@ -168,6 +170,7 @@ class _Book:
         self.webhooks = {pk: open_webhook(submission) for pk, submission in submissions.items()}
         reported = {row.about for row in rows if row.kind in REPORT_KINDS}
         self._first = first_attempts([self.events[pk].message_id for pk in reported if pk in self.events])
+        self._links = _read_links(self.events.values())
 
     def event_id(self, row: WebhookDelivery) -> str:
         event = self.events[row.about]
@@ -181,7 +184,7 @@ class _Book:
             message_id=message.client_id or str(message.public_id),
             bulk_id=submission.bulk_id or _bulk_of(submission),
             recipient=message.recipient,
-            sender=submission.from_address or (submission.sender.email if submission.sender else ""),
+            sender=submission.sender_address,
             accepted_at=submission.created_at,
             sent_at=message.sent_at,
             attempts=message.attempts,
@@ -196,12 +199,25 @@ class _Book:
     def happening(self, row: WebhookDelivery) -> Happening:
         event, kind = self.events[row.about], WebhookKind(row.kind)
         if kind not in REPORT_KINDS:
-            return Happening(self.event_id(row), kind, event.at, event.code)
+            url = self._links.get((event.message.submission_id, event.link or 0), "")
+            return Happening(self.event_id(row), kind, event.at, event.code, url=url)
         if kind == WebhookKind.INTERMEDIATE:
             status, fault = statuses.judge_on_the_way(event.code)
         else:
             status, fault = statuses.judge(_STATE_OF[EventKind(event.kind)], event.code)
         return Happening(self.event_id(row), kind, event.at, event.code, status.as_json(), fault.as_json())
+
+
+def _read_links(events: Iterable[Event]) -> dict[tuple[int, int], str]:
+    """Where the clicked links lead, by submission and number; a reader's own values are sealed in their mail alone.
+
+    So an address that holds some is told as far as it is the same for everybody.
+    """
+    clicked = {(event.message.submission_id, event.link) for event in events if event.link is not None}
+    rows = TrackedLink.objects.filter(
+        submission__in={pk for pk, _ in clicked}, number__in={number for _, number in clicked}
+    )
+    return {(row.submission_id, row.number): MARK.split(row.url, maxsplit=1)[0] for row in rows}
 
 
 def _is_private(message: Message) -> bool:

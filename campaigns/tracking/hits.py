@@ -16,6 +16,7 @@ from campaigns.tracking.allowed import Allowed
 from campaigns.tracking.counting import count_nameless
 from campaigns.tracking.hit_ledger import Difference, HitMessage, find_by_public_id, lock_submissions, write_hits
 from campaigns.tracking.verdicts import Hit, judge
+from campaigns.webhooks import bell
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,6 +60,10 @@ def record_hits(hits: Sequence[RawHit]) -> int:
         lock_submissions(allowed.submission_ids)
         written = write_hits({message.id: message for message in messages.values()}, named, difference)
         difference.apply()
+        if written:
+            # Inside: what fails here is written again with everything else, and counted once.
+            for account_id in allowed.account_ids:
+                bell.note_news(account_id)
     return written + nameless
 
 

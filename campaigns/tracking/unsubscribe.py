@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,21 +10,37 @@ from datetime import datetime
 from django.db import transaction
 
 from campaigns import tokens
-from campaigns.audiences import consent
+from campaigns.audiences import consent, suppression
 from campaigns.errors import NotFound
-from campaigns.models import Account, ContactList, Event, EventKind, Message, Submission, Suppression, SuppressionScope
+from campaigns.models import (
+    Account,
+    ContactList,
+    Event,
+    EventKind,
+    Message,
+    Submission,
+    Suppression,
+    SuppressionScope,
+    UnsubscribeLevel,
+)
+from campaigns.outbox.payload import open_landing
+from campaigns.outbox.tracker import is_allowed
 from campaigns.webhooks import bell
 
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribePage:
-    """What the person sees: names only, never an address. Without lists only all marketing can be stopped."""
+    """What the person sees: names only, never their address. `lists` are what they can leave alone: lists, or a sender.
+
+    Without any only all marketing can be stopped.
+    """
 
     account: Account
     account_name: str
     lists: tuple[str, ...]
     lists_stopped: bool
     marketing_stopped: bool
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +49,58 @@ class _Claim:
     submission_id: int
     address_key: str
     lists: Sequence[ContactList]
+    # The address or domain that mail to no list can be left of, alone.
+    sender: str = ""
 
 
 def read_claim(token: str) -> UnsubscribePage:
     """The page of a token, without changing anything; raises NotFound for one that is not ours."""
     claim = _read(token)
-    found = set(
-        Suppression.objects.filter(account=claim.account, address_key=claim.address_key).values_list("scope", "list_id")
-    )
-    marketing = any(scope != SuppressionScope.LIST for scope, _ in found)
-    stopped = {list_id for _, list_id in found}
+    rows = Suppression.objects.filter(account=claim.account, address_key=claim.address_key)
+    found = set(rows.values_list("scope", "list_id", "sender"))
+    alone = {SuppressionScope.LIST, SuppressionScope.SENDER}
+    marketing = any(scope not in alone for scope, *_ in found)
+    stopped = {list_id for _, list_id, _ in found}
+    left = bool(claim.sender) and claim.sender in {sender for *_, sender in found}
     return UnsubscribePage(
         account=claim.account,
         account_name=claim.account.name,
-        lists=tuple(entry.name for entry in claim.lists),
-        lists_stopped=marketing or (bool(claim.lists) and all(entry.pk in stopped for entry in claim.lists)),
+        lists=tuple(entry.name for entry in claim.lists) or ((claim.sender,) if claim.sender else ()),
+        lists_stopped=marketing or left or (bool(claim.lists) and all(entry.pk in stopped for entry in claim.lists)),
         marketing_stopped=marketing,
+        words=_write_words(claim),
     )
+
+
+_NAME = re.compile(r"\{\{\s*([^{}\s][^{}]{0,200}?)\s*\}\}")
+
+
+def _write_words(claim: _Claim) -> str:
+    """The account's own words, with what the request gave for the names in them (Infobip's landingPagePlaceholders)."""
+    text = claim.account.unsubscribe_text
+    if not _NAME.search(text):
+        return text
+    rows = Submission.objects.select_related("account").defer("payload_sealed")
+    submission = rows.filter(pk=claim.submission_id, account=claim.account).first()
+    values = open_landing(submission) if submission is not None and is_allowed(submission) else {}
+    return _NAME.sub(lambda found: _text_of(values.get(found[1])), text)
+
+
+def _text_of(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def unsubscribe(token: str, *, all_marketing: bool, now: datetime) -> None:
     """Stop mail to the token's person from the lists it was sent to, or all marketing; raises NotFound.
 
-    Where the lists are no longer known it is all marketing: the person asked for silence.
+    Mail to no list is left at the level of its domain. Where neither is known any more it is all marketing: the person
+    asked for silence.
     """
     claim = _read(token)
     with transaction.atomic():
-        if all_marketing or not claim.lists:
+        if claim.sender and not all_marketing:
+            consent.unsubscribe_sender(claim.account.pk, address_key=claim.address_key, sender=claim.sender)
+        elif all_marketing or not claim.lists:
             consent.unsubscribe_marketing(claim.account.pk, address_key=claim.address_key, now=now)
         if claim.lists:
             ids = [entry.pk for entry in claim.lists]
@@ -71,7 +113,21 @@ def _read(token: str) -> _Claim:
     account = Account.objects.filter(pk=claim.account_id).first() if claim else None
     if claim is None or account is None:
         raise NotFound("page")
-    return _Claim(account, claim.submission_id, claim.address_key, lists_of(claim.submission_id, account=account))
+    lists = lists_of(claim.submission_id, account=account)
+    sender = "" if lists else _sender_of(claim.submission_id, account=account)
+    return _Claim(account, claim.submission_id, claim.address_key, lists, sender)
+
+
+def _sender_of(submission_id: int, *, account: Account) -> str:
+    """What its mail can be left of, by the level of its domain; '' where that is everything."""
+    rows = Submission.objects.select_related("domain", "sender__domain").defer("payload_sealed")
+    submission = rows.filter(pk=submission_id, account=account).first()
+    domain = submission.sending_domain if submission is not None else None
+    if submission is None or domain is None or not submission.sender_address:
+        return ""
+    address, host = suppression.sender_names(submission.sender_address)
+    names = {UnsubscribeLevel.SENDER: address, UnsubscribeLevel.DOMAIN: host}
+    return names.get(UnsubscribeLevel(domain.unsubscribe_level), "")
 
 
 def lists_of(submission_id: int, *, account: Account) -> Sequence[ContactList]:

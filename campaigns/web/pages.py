@@ -20,6 +20,8 @@ _COLOR = re.compile(r"#[0-9a-fA-F]{6}").fullmatch
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+FRAMING_POLICY = f"{_POLICY}; frame-src 'self'"
+"""For a page that shows a document of ours in a frame."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",

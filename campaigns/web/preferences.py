@@ -76,9 +76,13 @@ def _change(request: HttpRequest, visitor: Visitor, token: str) -> HttpResponse:
     form, now = read_form(request), timezone.now()
     asked = form.get("do", [""])[0]
     if asked == "save":
-        frequency = form.get("frequency", ["0"])[0]
-        number = int(frequency) if frequency.isascii() and frequency.isdigit() and len(frequency) < 4 else 0
-        choices.save_choices(visitor, public_ids=form.get("list", []), frequency=number, now=now)
+        choices.save_choices(
+            visitor,
+            public_ids=form.get("list", []),
+            frequency=_number(form, "frequency") or 0,
+            tracking=_number(form, "tracking"),
+            now=now,
+        )
         return _show(visitor, token, done="saved")
     if asked == "stop":
         choices.stop_everything(visitor, now=now)
@@ -89,6 +93,11 @@ def _change(request: HttpRequest, visitor: Visitor, token: str) -> HttpResponse:
     if asked in {"export", "erase"}:
         return _confirm(visitor, token, Act.EXPORT if asked == "export" else Act.ERASE)
     return _show(visitor, token)
+
+
+def _number(form: dict[str, list[str]], name: str) -> int | None:
+    given = form.get(name, [""])[0]
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 4 else None
 
 
 def _confirm(visitor: Visitor, token: str, act: Act) -> HttpResponse:

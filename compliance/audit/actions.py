@@ -38,6 +38,9 @@ ACTIONS: dict[str, str] = {
     "suppression.lifted": "Entries that stop mail to addresses were lifted.",
     "suppression.imported": "Addresses not to write to were imported.",
     "suppression.exported": "Addresses not to write to were exported.",
+    # Copies of ordinary mail in storage
+    "mail.read": "A copy of a mail in storage was read.",
+    "mail.downloaded": "A copy of a mail in storage was downloaded.",
     # Approval
     "policy.changed": "The approval policy was changed.",
     "approval.submitted": "A send was submitted for approval.",

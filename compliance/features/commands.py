@@ -10,6 +10,7 @@ TAGS: dict[str, str] = {
     "create_domain": "delivery.domains",
     "demo": "campaign.broadcast",
     "dispatch": "operation.health",
+    "expire_storage": "storage.active",
     "export_evidence": "hipaa.evidence",
     "import_contacts": "people.profiles",
     "import_reports": "delivery.domains",

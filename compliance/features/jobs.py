@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 TAGS: dict[str, str] = {
+    "campaigns.tasks.expire_storage": "storage.active",
+    "campaigns.tasks.ship_to_archive": "storage.archive",
     "campaigns.tasks.break_down": "delivery.reports",
     "campaigns.tasks.check_addresses": "people.profiles",
     "campaigns.tasks.dispatch_stream": "api.email",

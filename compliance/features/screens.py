@@ -18,6 +18,7 @@ TAGS: dict[str, str] = {
     "campaigns.InboundRoute": "inbound.mail",
     # It keeps whole mails and shows them: both are on the list.
     "campaigns.SandboxMail": "content.browser-view",
+    "campaigns.KeptMail": "storage.active",
     "campaigns.Sender": "delivery.domains",
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",

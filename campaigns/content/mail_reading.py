@@ -39,9 +39,9 @@ def inflate(raw: bytes) -> bytes:
     return zlib.decompressobj().decompress(raw, _LARGEST)
 
 
-def read_mail(raw: bytes) -> ReadMail:
-    """The mail in a kept row."""
-    mail = message_from_bytes(inflate(raw), policy=policy.default)
+def read_mail(data: bytes) -> ReadMail:
+    """The mail in these wire bytes."""
+    mail = message_from_bytes(data, policy=policy.default)
     html, text = _body(mail, "html"), _body(mail, "plain")
     headers = tuple((name, str(value)) for name, value in mail.items())
     attachments = tuple(
