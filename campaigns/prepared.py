@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from threading import local
 from typing import Any, Generic, TypeVar
 
@@ -23,7 +24,7 @@ class Prepared(Generic[Row]):
         self._make = make
         self._known = local()
 
-    def fetch(self, *params: object) -> list[Row]:
+    def fetch(self, *params: str | int | datetime | None) -> list[Row]:
         """The rows for these parameters, as the queryset would give them."""
         compiled: _Compiled | None = getattr(self._known, "compiled", None)
         if compiled is None:
@@ -45,7 +46,8 @@ class _Compiled:
         self._model = info["model"]
         self._first, self._last = info["select_fields"][0], info["select_fields"][-1] + 1
         self._names = [column[0].target.attname for column in select[self._first : self._last]]
-        self._populators = get_related_populators(info, select, DEFAULT_DB_ALIAS)
+        # The stubs have the parameters of a later Django.
+        self._populators = get_related_populators(info, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]
 
     def build(self, values: Sequence[Any]) -> Any:
         row = self._model.from_db(DEFAULT_DB_ALIAS, self._names, values[self._first : self._last])

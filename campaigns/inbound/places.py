@@ -38,9 +38,9 @@ def _find_return_path(mailbox: str) -> Place | None:
     A token without its domain is worth nothing: the address has to be where our mail says that reports go.
     """
     local, _, host = mailbox.lower().rpartition("@")
-    tokens = read_tokens(mailbox)
-    if tokens:
-        owner = Message.objects.filter(public_id=tokens[0]).values_list("submission__account_id", flat=True).first()
+    named = read_tokens(mailbox)
+    if named:
+        owner = Message.objects.filter(public_id=named[0]).values_list("submission__account_id", flat=True).first()
         path = _return_paths(host).filter(account=owner).first() if owner is not None else None
         if path is None or owner is None:
             return None
@@ -48,7 +48,7 @@ def _find_return_path(mailbox: str) -> Place | None:
         leaves = local.startswith(tokens.UNSUBSCRIBE_LOCAL) and not path.return_path.lower().startswith(
             tokens.UNSUBSCRIBE_LOCAL
         )
-        return Place(InboundPlace.UNSUBSCRIBE if leaves else InboundPlace.REPORT, owner, message=tokens[0])
+        return Place(InboundPlace.UNSUBSCRIBE if leaves else InboundPlace.REPORT, owner, message=named[0])
     found = _return_paths(host).filter(return_path__iexact=mailbox, verified_at__isnull=False).first()
     return Place(InboundPlace.REPORT, found.account_id) if found is not None else None
 
