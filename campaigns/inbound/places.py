@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from campaigns import tokens
 from campaigns.inbound.correlate import read_tokens
 from campaigns.models import BaaStatus, Domain, InboundPlace, InboundRoute, Message
 
