@@ -24,12 +24,15 @@ NOT_COUNTED = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
-    """One message that was handed over: ids and codes only."""
+    """One message that was handed over: ids and codes only, and how it was encrypted on its way."""
 
     message: UUID
     address_key: str
     at: datetime
     tls_version: str = ""
+    tls_cipher: str = ""
+    tls_fingerprint: str = ""
+    peer_host: str = ""
 
 
 def note_disclosures(
@@ -51,6 +54,7 @@ def note_disclosures(
             Disclosure(
                 owner=owner, address_key=one.address_key, message=one.message, approval=approval, at=one.at,
                 purpose=purpose, legal_basis=legal_basis, categories=list(categories), tls_version=one.tls_version,
+                tls_cipher=one.tls_cipher, tls_fingerprint=one.tls_fingerprint, peer_host=one.peer_host,
             )
             for one in fresh.values()
         )  # fmt: skip

@@ -147,6 +147,7 @@ _EVERY_MAIL = frozenset(
         "content.postal-address-missing",
         "content.unsubscribe-link-missing",
         "hipaa.feature-ineligible",
+        "hipaa.lane-mismatch",
         "hipaa.tracking-ineligible",
         "message.too-large",
         "recipient.list-unsubscribed",
@@ -209,6 +210,25 @@ TEST_SEND = BOOK.add_feature(
         hipaa_eligible=False,
         reason="A test goes out over the standard lane, which is not a HIPAA-eligible endpoint.",
         clause="Any feature, functionality, or use case not explicitly listed as supported is excluded",
+        requires=_EVERY_MAIL,
+    )
+)
+HIPAA_SEND = BOOK.add_feature(
+    Feature(
+        "hipaa.send",
+        hipaa_eligible=True,
+        reason="Approved by others, to recipients of that send only, with sealed values.",
+        clause="User interfaces for composing, reviewing and sending are designed to comply with the rules for business"
+        " associates",
+        requires=_EVERY_MAIL,
+    )
+)
+HIPAA_ENDPOINT = BOOK.add_feature(
+    Feature(
+        "hipaa.endpoint",
+        hipaa_eligible=True,
+        reason="It is the one way in for protected information.",
+        clause="Dedicated HIPAA endpoint for PHI traffic",
         requires=_EVERY_MAIL,
     )
 )

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -88,6 +89,37 @@ def check_addresses() -> Iterator[CheckMessage]:
             hint=f"Add {host} to ALLOWED_HOSTS.",
             id="sealpost.E006",
         )
+
+
+@_sealpost_check
+def check_hipaa_hosts() -> Iterator[CheckMessage]:
+    """E030, E031, W030: an endpoint for protected information that shuts out everything, or everybody."""
+    if urlsplit(settings.PUBLIC_URL).hostname in settings.HIPAA_HOSTS:
+        yield Error(
+            "The host of PUBLIC_URL is one of HIPAA_HOSTS, where nothing but that endpoint answers.",
+            hint="Give the HIPAA endpoint a name of its own, such as HIPAA_HOSTS=hipaa.example.com.",
+            id="sealpost.E030",
+        )
+    if not all(map(_is_network, settings.HIPAA_NETWORKS)):
+        yield Error(
+            "One of HIPAA_NETWORKS is no network: every request would fail.",
+            hint="Write them such as 192.0.2.0/24, with zeros after the network's part.",
+            id="sealpost.E031",
+        )
+    if settings.HIPAA_HOSTS and not settings.BEHIND_PROXY and not settings.LOCAL:
+        yield Warning(
+            "The HIPAA endpoint takes nothing that did not come over TLS, and nobody says what did.",
+            hint="Write BEHIND_PROXY=true when the proxy in front ends TLS and sets X-Forwarded-Proto.",
+            id="sealpost.W030",
+        )
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 @_sealpost_check

@@ -28,6 +28,12 @@ if LOCAL:
 # The address people reach us at: unsubscribe links and the admin live under it.
 PUBLIC_URL = env.web_url("PUBLIC_URL", "http://127.0.0.1:8000")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ("127.0.0.1", "localhost", "[::1]") if LOCAL else ())
+# The HIPAA endpoint: host names of its own, where nothing else is, and the networks it may be called from.
+HIPAA_HOSTS = env.hosts("HIPAA_HOSTS")
+HIPAA_NETWORKS = env.words(
+    "HIPAA_NETWORKS", pattern=r"[0-9a-fA-F.:]+(?:/\d{1,3})?", looks="networks such as 192.0.2.0/24,2001:db8::/32"
+)
+ALLOWED_HOSTS = [*ALLOWED_HOSTS, *HIPAA_HOSTS]
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
 
@@ -82,6 +88,7 @@ INSTALLED_APPS = [
     "config.apps.ConfigConfig",
 ]
 MIDDLEWARE = [
+    "compliance.api.hosts.HipaaHostMiddleware",
     "campaigns.web.health.HealthMiddleware",
     "campaigns.web.visits.VisitMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -66,9 +66,10 @@ BLOCKED: dict[str, list[dict[str, Any]]] = {
     "content.unsubscribe-link-missing": [{"has_unsubscribe_link": False}, {"has_unsubscribe_link": None}],
     "hipaa.feature-ineligible": [
         *({"account_baa_status": status} for status in ("pending", "active", "suspended", "ended", "", None, "None")),
-        {"lane": "hipaa"},
+        {"lane": "hipaa", "account_baa_status": "active"},
         {"feature": "campaign.test-send", "account_baa_status": "active"},
     ],
+    "hipaa.lane-mismatch": [{"lane": "hipaa", "feature": "hipaa.send"}, {"lane": "hipaa", "feature": "hipaa.endpoint"}],
     "hipaa.tracking-ineligible": [
         {"lane": "hipaa", "tracks": True},
         {"account_baa_status": "active", "tracks": True},

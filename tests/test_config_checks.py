@@ -20,6 +20,7 @@ ALL: tuple[Callable[[], list[CheckMessage]], ...] = (
     checks.check_debug,
     checks.check_key_ring_file,
     checks.check_addresses,
+    checks.check_hipaa_hosts,
     checks.check_keys_differ,
     checks.check_folders,
     checks.check_queue,
@@ -99,6 +100,9 @@ def test_a_sound_production_has_no_findings(production: dict[str, Any]) -> None:
         ("W002", {"CACHES": LOCMEM}),
         ("W003", {"BEHIND_PROXY": False}),
         ("W004", {"NET_ALLOW_PRIVATE": True}),
+        ("E030", {"HIPAA_HOSTS": ["mail.example.com"]}),
+        ("E031", {"HIPAA_NETWORKS": ["192.0.2.7/24"]}),
+        ("W030", {"HIPAA_HOSTS": ["hipaa.example.com"], "BEHIND_PROXY": False, "SECURE_SSL_REDIRECT": False}),
     ],
 )
 def test_a_dangerous_setting_is_found(production: dict[str, Any], expected: str, change: dict[str, Any]) -> None:

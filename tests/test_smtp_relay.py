@@ -511,13 +511,13 @@ def test_encryption_older_than_tls_1_2_is_no_encryption(open_relay: OpenRelay, a
     with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with RawServer(context=context) as server:
-        assert failure_of(open_relay(server, tls=Tls.IMPLICIT)).code == "transport.unreachable"
+        assert failure_of(open_relay(server, tls=Tls.IMPLICIT)).code == "transport.tls-failed"
 
 
 def test_a_relay_without_encryption_is_not_used_when_its_settings_ask_for_it(open_relay: OpenRelay) -> None:
     with RawServer() as server:
         error = failure_of(open_relay(server, tls=Tls.STARTTLS))
-        assert (error.code, error.permanent) == ("transport.tls-or-login-not-offered", True)
+        assert (error.code, error.permanent) == ("transport.tls-not-offered", True)
         assert server.mails == []
 
 

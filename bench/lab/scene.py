@@ -52,7 +52,7 @@ def migrate() -> dict[str, Any]:
     return {}
 
 
-def fill(*, contacts: int, port: int, connections: int, dkim: str, bare: bool) -> dict[str, Any]:
+def fill(*, contacts: int, port: int, connections: int, dkim: str, bare: bool, tls: str = "none") -> dict[str, Any]:
     """An account with a verified domain, a relay, the newsletter, and so many readers on one list."""
     account = create_account(
         name="Bench", slug="bench", postal_address="Bench, 12 Quay Street, Klaipėda", time_zone="UTC"
@@ -62,7 +62,7 @@ def fill(*, contacts: int, port: int, connections: int, dkim: str, bare: bool) -
         create_dkim_key(domain, algorithm=dkim)
         DkimKey.objects.update(state=DkimKey.State.SIGNING, state_since=timezone.now())
     create_sender(account, domain=domain, name="Bench News", email="news@news.example.com")
-    _aim(account, port=port, connections=connections)
+    _aim(account, port=port, connections=connections, tls=tls)
     template = EmailTemplate.objects.create(account=account, name="Newsletter")
     create_version(template, draft=_draft())
     readers = ContactList.objects.create(account=account, name="Readers", slug="readers")
@@ -119,10 +119,10 @@ def size() -> dict[str, Any]:
     return {"size": found}
 
 
-def _aim(account: Account, *, port: int, connections: int) -> None:
+def _aim(account: Account, *, port: int, connections: int, tls: str) -> None:
     account.transports.update(is_default=False)
     relay = Transport(account=account, name=f"Relay {uuid4().hex[:8]}", kind="smtp", is_default=True)
-    config = {"host": "127.0.0.1", "port": port, "tls": "none", "connections": connections}
+    config = {"host": "127.0.0.1", "port": port, "tls": tls, "connections": connections}
     relay.config_sealed = transports.seal_config(relay, config=config)
     relay.save()
 
@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=25)
     parser.add_argument("--connections", type=int, default=10)
     parser.add_argument("--dkim", choices=["", "rsa", "ed25519"], default="")
+    parser.add_argument("--tls", choices=["none", "implicit"], default="none")
     parser.add_argument("--bare", action="store_true", help="Contacts without attributes.")
     given = parser.parse_args()
     acts = {
@@ -187,6 +188,7 @@ def main() -> None:
             connections=given.connections,
             dkim=given.dkim,
             bare=given.bare,
+            tls=given.tls,
         ),
         "program": program,
         "start": start,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from campaigns.accounts.credentials import Credential
 from campaigns.errors import CampaignError
 from campaigns.models import BaaStatus, Lane
+from compliance.features import check_eligible
 
 
-def require_door(credential: Credential, lane: Lane) -> None:
+def require_door(credential: Credential, lane: Lane, *, capability: str) -> None:
     """Returns when the credential may come in by a door of this lane; PHI must not even be parsed at an ordinary one.
 
-    Raises CampaignError `key.wrong-lane`, `account.under-agreement` or `account.no-agreement` with status 403.
+    `capability` is what the door stands for (compliance.features). Raises CampaignError `key.wrong-lane` or
+    `account.no-agreement`, and NotEligible, with status 403.
     """
     if credential.lane != lane:
         where = "HIPAA-eligible" if credential.lane == Lane.HIPAA else "ordinary"
@@ -20,13 +22,8 @@ def require_door(credential: Credential, lane: Lane) -> None:
             action=f"Send to the {where} host.",
             status=403,
         )
-    if lane == Lane.STANDARD and credential.account.baa_status != BaaStatus.NONE:
-        raise CampaignError(
-            "account.under-agreement",
-            "This account has a Business Associate Agreement: ordinary endpoints are closed to it.",
-            action="Send to the HIPAA-eligible host with a key of that lane.",
-            status=403,
-        )
+    if lane == Lane.STANDARD:
+        check_eligible(capability, baa_status=credential.account.baa_status)
     if lane == Lane.HIPAA and credential.account.baa_status != BaaStatus.ACTIVE:
         raise CampaignError(
             "account.no-agreement",

@@ -59,7 +59,7 @@ def make_pretty(body: str) -> str:
 
 def _answer(request: VouchedRequest) -> HttpResponse:
     # By address, as everybody's: no door is opened from inside.
-    match = resolve(request.path_info)
+    match = resolve(request.path_info, settings.ROOT_URLCONF)
     request.resolver_match = match
     response: HttpResponse = match.func(request, *match.args, **match.kwargs)
     return response

@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
+from campaigns.admin.eligibility import is_shown
 from campaigns.models import (
     Account,
     ApiKey,
@@ -115,7 +116,7 @@ def build_navigation(site: AdminSite, request: HttpRequest) -> tuple[Group, ...]
 
 
 def _may_see(site: AdminSite, request: HttpRequest, _: str, model: type[Model], __: str, view: str = "") -> bool:
-    if not site.is_registered(model):
+    if not site.is_registered(model) or not is_shown(request, model):
         return False
     screen = site.get_model_admin(model)
     return screen.has_add_permission(request) if view else screen.has_view_permission(request)

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.admin.dashboard import build_dashboard
+from campaigns.admin.eligibility import check_screen
 from campaigns.admin.navigation import build_navigation
 from campaigns.admin.rights import accounts_of
 from campaigns.errors import CampaignError, NotFound
@@ -51,6 +52,7 @@ class SealpostAdminSite(AdminSite):
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:
                 with timezone.override(_zone_of(request)):
+                    check_screen(request, self)
                     response = view(request, *args, **kwargs)
                     # Rendered here, while the zone holds and a refusal can still become a page.
                     return response.render() if isinstance(response, TemplateResponse) else response

@@ -12,7 +12,9 @@ from campaigns.accounts import keys, limits
 from campaigns.accounts.keys import Credential
 from campaigns.accounts.lanes import require_door
 from campaigns.accounts.presented import find_remote
+from campaigns.accounts.refusals import note_refusal
 from campaigns.accounts.vouching import find_vouched
+from campaigns.errors import CampaignError
 from campaigns.models import Account, Lane
 
 _SENDING = ("message:send", "email:message:send")
@@ -28,8 +30,12 @@ class Allow:
         """Raises CampaignError with status 401, 403 or 429."""
         now = timezone.now()
         credential = find_vouched(request) or _authenticate(request, now=now)
-        # The ordinary door is for ordinary accounts and keys.
-        require_door(credential, Lane.STANDARD)
+        try:
+            # The ordinary door is for ordinary accounts and keys.
+            require_door(credential, Lane.STANDARD, capability="api.email")
+        except CampaignError as error:
+            note_refusal(credential, error, door="http")
+            raise
         keys.require_scope(credential, *self.scopes)
         limits.take_request(credential, operation=self.operation, now=now)
         return credential

@@ -70,14 +70,15 @@ def refuse(
     violations: Iterable[Violation] = (),
     text: str = "",
     action: str = "",
+    code: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
-    """The refusal in the endpoint's family and the format the caller prefers."""
+    """The refusal in the endpoint's family and the format the caller prefers; `code` where ours says more than theirs."""
     status = status if status in _TEXTS else 400 if status < 500 else 500
     found = tuple(violations)
     build = _exception if is_older(request.path) else _error
     root = "ApiException" if is_older(request.path) else "ApiError"
-    return answer(request, status, build(status, found, text, action), root=root, headers=headers)
+    return answer(request, status, build(status, found, text, action, code), root=root, headers=headers)
 
 
 def answer(
@@ -104,9 +105,9 @@ def prefers_xml(request: HttpRequest) -> bool:
     return "xml" in accept and "json" not in accept
 
 
-def _exception(status: int, violations: tuple[Violation, ...], text: str, _action: str) -> dict[str, Any]:
+def _exception(status: int, violations: tuple[Violation, ...], text: str, _action: str, code: str) -> dict[str, Any]:
     name, usual, _ = _TEXTS[status]
-    exception: dict[str, Any] = {"messageId": name, "text": text or usual}
+    exception: dict[str, Any] = {"messageId": code or name, "text": text or usual}
     if violations:
         errors: dict[str, list[str]] = {}
         for violation in violations:
@@ -115,9 +116,9 @@ def _exception(status: int, violations: tuple[Violation, ...], text: str, _actio
     return {"requestError": {"serviceException": exception}}
 
 
-def _error(status: int, violations: tuple[Violation, ...], text: str, action: str) -> dict[str, Any]:
+def _error(status: int, violations: tuple[Violation, ...], text: str, action: str, code: str) -> dict[str, Any]:
     return {
-        "errorCode": f"E{status}",
+        "errorCode": code or f"E{status}",
         "description": text or _TEXTS[status][2],
         "action": action or _ACTIONS[status],
         "violations": [{"property": violation.property, "violation": violation.text} for violation in violations],

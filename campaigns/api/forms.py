@@ -6,7 +6,7 @@ Django would write a large file to a readable one in a temporary folder; its con
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Annotated, Any, TypeVar, get_origin
@@ -52,6 +52,11 @@ class Form:
     def all(self, name: str) -> list[str]:
         """Every value of this name."""
         return list(self._values.get(_plain(name), ()))
+
+    def parts(self) -> Iterator[tuple[str, object]]:
+        """Every part by its name in lower case, with its value or file."""
+        for held in (self._values, self._files):
+            yield from ((name, value) for name, some in held.items() for value in some)
 
     def files(self, name: str) -> list[FormFile]:
         """Every file of this name."""

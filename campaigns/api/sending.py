@@ -44,7 +44,7 @@ def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse
     schedule = body.options.schedule
     send_at = check_time(schedule.send_at, now=now, most_days=MOST_DAYS, path="options.schedule.sendAt")
     composed = Composer(_account(request), body.options).compose(body.messages)
-    return _send(
+    return send_composed(
         request, body, composed, send_at=send_at, now=now, bulk_id=schedule.bulk_id or "", key="destination",
         status=statuses.ENROUTE,
     )  # fmt: skip
@@ -67,7 +67,7 @@ def send_email_by_form(request: HttpRequest) -> HttpResponse:
     send_at = check_time(schedule.send_at, now=now, most_days=MOST_DAYS_BY_FORM, path="sendAt")
     with form_sending.paths_of_form():
         composed = Composer(_account(request), body.options).compose(body.messages)
-    return _send(
+    return send_composed(
         request, body, composed, send_at=send_at, now=now, bulk_id=schedule.bulk_id or "", key="to",
         status=statuses.ACCEPTED,
     )  # fmt: skip
@@ -78,7 +78,7 @@ def _account(request: HttpRequest) -> Any:
     return credential.account
 
 
-def _send(
+def send_composed(
     request: HttpRequest,
     body: schemas.EmailRequest,
     composed: Composed,
@@ -89,6 +89,7 @@ def _send(
     key: str,
     status: statuses.Status,
 ) -> HttpResponse:
+    """Store what was composed and answer; `key` names the address in the answer. Raises CampaignError."""
     credential: Credential = request.auth  # type: ignore[attr-defined]
     given = request.headers.get(schemas.IDEMPOTENCY, "")[:200]
     keys = [*([f"header:{given}"] if given else []), *_keys(body, bulk_id)]

@@ -73,7 +73,18 @@ def _on_campaign_error(request: HttpRequest, error: CampaignError | type[Campaig
         headers["WWW-Authenticate"] = CHALLENGE
     if (wait := getattr(error, "retry_after", None)) is not None:
         headers["Retry-After"] = str(max(math.ceil(wait), 1))
-    return refuse(request, error.status, text=error.safe_text, action=error.action, headers=headers)
+    # Refusals under HIPAA are told apart by their own codes, the same at every door.
+    code = error.code if error.code.startswith("hipaa.") else ""
+    violations = getattr(error, "violations", ())
+    return refuse(
+        request,
+        error.status,
+        violations=violations,
+        text=error.safe_text,
+        action=error.action,
+        code=code,
+        headers=headers,
+    )
 
 
 def _on_validation_error(request: HttpRequest, error: ValidationError | type[ValidationError]) -> HttpResponse:

@@ -35,6 +35,11 @@ _TRACE = frozenset({
     "dkim-signature", "domainkey-signature", "authentication-results", "feedback-id", "content-length",
 })  # fmt: skip
 _TRACE_PREFIXES = ("resent-", "arc-", "cfbl-")
+# Headers whose values are addresses, ids, dates or types, or are looked at by themselves.
+_NOT_WORDS = frozenset({
+    "from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "in-reply-to", "references",
+    "mime-version", "content-type", "content-transfer-encoding", "list-unsubscribe", "list-unsubscribe-post",
+})  # fmt: skip
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,248}>", re.ASCII).fullmatch
 _ADDRESS_IN_NAME = re.compile(r"@([\w.-]+)")
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -67,6 +72,10 @@ class Submitted:
                 if entry.key == header:
                     found += [(shown.name, addresses.parse(shown.address)) for shown in _mailboxes(entry)]
         return found
+
+    def other_headers(self) -> str:
+        """The values of all headers but those that name people, the subject and the type of the content, a line each."""
+        return "\n".join(entry.text for entry in self._fields if entry.key not in _NOT_WORDS)
 
 
 def read_submitted(raw: bytes, *, now: datetime, largest: int, sender: tuple[str, Address] | None = None) -> Submitted:

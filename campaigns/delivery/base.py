@@ -44,7 +44,8 @@ class OutgoingEmail:
 
     `data` is the mail as CRLF bytes, not dot-stuffed; empty for a transport that `takes_content`, which gets `shared`
     (the same object for mails that may go in one request), the recipient's `values` and own `headers` instead. There
-    `attempt` counts from 1, and `in_doubt` says that nobody knows what became of the attempt before.
+    `attempt` counts from 1, and `in_doubt` says that nobody knows what became of the attempt before. With `needs_tls` it
+    leaves over a verified TLS connection or not at all.
     """
 
     id: int
@@ -57,6 +58,7 @@ class OutgoingEmail:
     headers: tuple[tuple[str, str], ...] = ()
     attempt: int = 1
     in_doubt: bool = False
+    needs_tls: bool = False
 
 
 class Outcome(StrEnum):
@@ -69,27 +71,44 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TlsProof:
+    """How a connection was encrypted whose certificate and name were verified.
+
+    `version` and `cipher` as the TLS library names them, `fingerprint` the SHA-256 of the peer's certificate in hex, `host`
+    the name it was verified for.
+    """
+
+    version: str
+    cipher: str
+    fingerprint: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of one mail; `code` is stable and names nobody, such as `smtp.550-5.1.1`; at most 55 characters.
 
     `reason` is what a real mail server's refusal means; None where nobody was asked, or a provider tells later.
+    `tls` says how an accepted mail travelled, None for what was not encrypted or not by SMTP.
     """
 
     id: int
     outcome: Outcome
     code: str = ""
     reason: Reason | None = None
+    tls: TlsProof | None = None
 
 
 class TransportError(Exception):
     """The way out itself does not work; mails not yet receipted were not accepted by anyone.
 
     A permanent one (wrong password, invalid certificate) needs a person, and `safe_text` tells that person;
-    others pass by themselves.
+    others pass by themselves. `detail` is a number or word that narrows the code down, such as the verifier's.
     """
 
-    def __init__(self, code: str, safe_text: str, *, permanent: bool = False) -> None:
+    def __init__(self, code: str, safe_text: str, *, permanent: bool = False, detail: str = "") -> None:
         super().__init__(code)
+        self.detail = detail
         self.code = code
         self.safe_text = safe_text
         self.permanent = permanent

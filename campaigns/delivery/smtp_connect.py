@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import smtplib
 import socket
 import ssl
@@ -11,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
-from campaigns.delivery.base import TransportError
+from campaigns.delivery.base import TlsProof, TransportError
 from campaigns.delivery.smtp_envelope import Offers
 from campaigns.delivery.smtp_session import Timeouts
 
@@ -60,6 +61,7 @@ class Established(NamedTuple):
 
     sock: socket.socket
     offers: Offers
+    tls: TlsProof | None = None
 
 
 def make_tls_context() -> ssl.SSLContext:
@@ -72,7 +74,7 @@ def make_tls_context() -> ssl.SSLContext:
 def connect(config: RelayConfig, *, context: ssl.SSLContext | None) -> Established:
     """Connect, greet, encrypt and log in, waiting for each; raises TransportError. TLS needs a context."""
     try:
-        return _take_over(_log_in(config, context))
+        return _take_over(_log_in(config, context), host=config.host)
     # From None in both: the server's text may quote names and addresses.
     except OSError as error:
         raise _explain(error) from None
@@ -90,7 +92,9 @@ def _explain(error: OSError) -> TransportError:
         return TransportError("transport.login-refused", text, permanent=permanent)
     if isinstance(error, ssl.SSLCertVerificationError):
         text = "The certificate of the relay is not valid for its name."
-        return TransportError("transport.certificate-invalid", text, permanent=True)
+        return TransportError("transport.certificate-invalid", text, permanent=True, detail=str(error.verify_code))
+    if isinstance(error, ssl.SSLError):
+        return TransportError("transport.tls-failed", "The relay and we agree on no encryption that is good enough.")
     # smtplib says that it can do none of the offered ways to log in by its plain base class.
     if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
         text = "The relay offers no encryption or no login, as its settings ask for."
@@ -112,8 +116,7 @@ def _log_in(config: RelayConfig, context: ssl.SSLContext | None) -> smtplib.SMTP
         connection.local_hostname = _own_name() or _address_literal(_socket_of(connection))
         connection.ehlo_or_helo_if_needed()
         if config.tls is Tls.STARTTLS:
-            connection.starttls(context=context)
-            connection.ehlo_or_helo_if_needed()
+            _start_tls(connection, context)
         if config.username:
             connection.login(config.username, config.password)
     except BaseException:
@@ -122,7 +125,15 @@ def _log_in(config: RelayConfig, context: ssl.SSLContext | None) -> smtplib.SMTP
     return connection
 
 
-def _take_over(connection: smtplib.SMTP) -> Established:
+def _start_tls(connection: smtplib.SMTP, context: ssl.SSLContext | None) -> None:
+    if not connection.has_extn("starttls"):
+        text = "The relay offers no encryption, as its settings ask for."
+        raise TransportError("transport.tls-not-offered", text, permanent=True) from None
+    connection.starttls(context=context)
+    connection.ehlo_or_helo_if_needed()
+
+
+def _take_over(connection: smtplib.SMTP, *, host: str) -> Established:
     """The socket alone, for the caller to own."""
     sock, file = _socket_of(connection), connection.file
     sock.setblocking(False)
@@ -137,7 +148,17 @@ def _take_over(connection: smtplib.SMTP) -> Established:
         raise smtplib.SMTPServerDisconnected
     if file is not None:
         file.close()
-    return Established(sock, Offers.from_features(connection.esmtp_features))
+    return Established(sock, Offers.from_features(connection.esmtp_features), _prove(sock, host=host))
+
+
+def _prove(sock: socket.socket, *, host: str) -> TlsProof | None:
+    """The contexts we make verify certificate and name: what is encrypted here was verified."""
+    if not isinstance(sock, ssl.SSLSocket):
+        return None
+    version, cipher, certificate = sock.version(), sock.cipher(), sock.getpeercert(binary_form=True)
+    if not version or not cipher or not certificate:
+        return None
+    return TlsProof(version, cipher[0], hashlib.sha256(certificate).hexdigest(), host)
 
 
 def _socket_of(connection: smtplib.SMTP) -> socket.socket:

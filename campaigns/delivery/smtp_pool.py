@@ -203,7 +203,7 @@ class Pool:
         self.drop(connection)
 
     def _adopt(self, established: Established, *, now: float) -> None:
-        session = Session(established.offers, timeouts=self._config.timeouts, now=now)
+        session = Session(established.offers, timeouts=self._config.timeouts, now=now, tls=established.tls)
         connection = Connection(established, session=session)
         self.connections.append(connection)
         self._selector.register(connection.sock, _READ, connection)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import Enum, auto
 
-from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt
+from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, TlsProof
 from campaigns.delivery.smtp_envelope import Offers, Unsendable, write_envelope
 from campaigns.delivery.smtp_replies import Reply, ReplyParser, reply_code
 from campaigns.replies.classify import classify_reply
@@ -61,12 +61,12 @@ IDLE, RESET, MAIL, RCPT, DATA, READY, BODY, EMPTY = Step
 class Session:
     """See the module. `outgoing` is what to send now; `leaving` the mail whose body begins in it, to be told first."""
 
-    def __init__(self, offers: Offers, *, timeouts: Timeouts, now: float) -> None:
+    def __init__(self, offers: Offers, *, timeouts: Timeouts, now: float, tls: TlsProof | None = None) -> None:
         self.outgoing: bytes | memoryview = b""
         self.leaving: int | None = None
         self.is_over = False  # nothing more can be said here: ask `lose` what became of the mails
         self.answered = 0  # mails that got a receipt out of the peer's reply
-        self._offers, self._timeouts = offers, timeouts
+        self._offers, self._timeouts, self._tls = offers, timeouts, tls
         self._parser = ReplyParser()
         self._step = IDLE
         self._since = now
@@ -95,6 +95,9 @@ class Session:
     def give(self, email: OutgoingEmail) -> Receipt | None:
         """Take a mail while `wants_mail`; the receipt of one that cannot be sent here at all, and is not taken."""
         try:
+            if email.needs_tls and self._tls is None:
+                # The last look before the wire, whatever was configured or decided above.
+                return Receipt(email.id, Outcome.DEFERRED, "transport.tls-required")
             mail, rcpt = write_envelope(email, self._offers)
         except Unsendable as error:
             return Receipt(email.id, Outcome.REJECTED, error.code)
@@ -220,7 +223,9 @@ class Session:
             self.end()  # refused in the middle of its data, which cannot be taken back; or closing
         self._mail, self._next = self._next, None
         self._step = IDLE if self._mail is None else MAIL
-        return _refusal(email, reply, command="DATA") if reply.refuses else Receipt(email.id, Outcome.ACCEPTED)
+        if reply.refuses:
+            return _refusal(email, reply, command="DATA")
+        return Receipt(email.id, Outcome.ACCEPTED, tls=self._tls)
 
     def _refuse(self, reply: Reply, *, command: str) -> Receipt | None:
         """The receipt of a mail whose envelope is refused; with pipelining the replies behind it still come."""

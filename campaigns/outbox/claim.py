@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from campaigns.models import Contact, Event, EventKind, Message, MessageState, SubmissionState
+from campaigns.outbox.payload import Personal
 
 BATCH = 500
 EXPIRE_AT_ONCE = 5_000
@@ -55,7 +56,8 @@ RETURNING id, public_id, contact_id, recipient, recipient_domain, address_key, a
 class Claimed:
     """A message in this worker's hands; `attributes` are the contact's, None when the contact is gone.
 
-    `error_code` is how the attempt before this one ended.
+    `error_code` is how the attempt before this one ended. In the HIPAA lane `recipient` is empty until the message was
+    opened, `personal` is what was sealed, and `trouble` a code that keeps it from leaving.
     """
 
     id: int
@@ -69,6 +71,8 @@ class Claimed:
     attributes: dict[str, Any] | None
     error_code: str = ""
     submission_id: int = 0
+    personal: Personal | None = None
+    trouble: str = ""
 
 
 def claim_messages(submission_id: int, *, worker: str, now: datetime, limit: int = BATCH) -> list[Claimed]:

@@ -17,9 +17,11 @@ from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, TransportEr
 from campaigns.delivery.base import Transport as WayOut
 from campaigns.delivery.retry import next_delay
 from campaigns.errors import CampaignError
-from campaigns.models import MessageState, Submission, SubmissionState, Transport
-from campaigns.outbox import breaker, claim, finish, recovery, stream, transports
+from campaigns.models import Lane, MessageState, Submission, SubmissionState, Transport
+from campaigns.outbox import accounting, breaker, claim, finish, holds, recovery, stream, transports
+from campaigns.outbox.accounting import HandedOver
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.custody import NotApproved
 from campaigns.outbox.intake import Wait
 from campaigns.outbox.journal import Journal, Mark
 from campaigns.outbox.keeper import Keeper
@@ -30,6 +32,7 @@ from campaigns.outbox.refusals import read_refusal
 from campaigns.outbox.slowing import Slowdowns
 from campaigns.outbox.streaming import LINGER, StreamWork
 from campaigns.outbox.work import SubmissionWork, Work
+from compliance.approvals.starting import IntegrityFailed
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ PATIENCE = 600.0  # seconds an answer may take after that (RFC 5321 §4.5.3.2.6:
 IDLE = 15.0  # seconds a slice waits in all for limits to let something through, before others have its process
 CHECK_EVERY = 1.0  # seconds between looks at the submission: pause and cancel take effect within 2 s
 
+_INSECURE = frozenset({"transport.certificate-invalid", "transport.tls-not-offered", "transport.tls-failed"})
 _MARK_OF = {Outcome.ACCEPTED: Mark.ACCEPTED, Outcome.REJECTED: Mark.REJECTED, Outcome.DEFERRED: Mark.DEFERRED}
 
 
@@ -95,6 +99,10 @@ def dispatch_stream(
 
 def _run(work: Work, *, until: float, limit: int) -> _Slice | None:
     """Run a slice; None when the way out is closed."""
+    hold = work.find_hold()
+    if hold is not None:
+        work.wait(timezone.now() + holds.ASK_AGAIN, hold.text)
+        return None
     closed_until = breaker.enter(work.transport, now=timezone.now())
     if closed_until is not None:
         _wait_for_transport(work, until=closed_until)
@@ -104,6 +112,14 @@ def _run(work: Work, *, until: float, limit: int) -> _Slice | None:
         preparer = work.open_preparer(takes_content=transport.takes_content)
     except TransportError as error:
         _note_trouble(work, error)
+        return None
+    except NotApproved as error:
+        work.wait(timezone.now() + holds.ASK_AGAIN, error.safe_text)
+        breaker.leave(work.transport, now=timezone.now())
+        return None
+    except IntegrityFailed as error:
+        work.void_approval()
+        _stop(work, because=error.safe_text)
         return None
     except CampaignError as error:
         _stop(work, because=error.safe_text)
@@ -129,6 +145,7 @@ class _Terms:
     message: Claimed
     submission: Submission
     is_held: bool
+    handed_over: HandedOver | None
 
 
 class _Slice:
@@ -192,7 +209,8 @@ class _Slice:
 
     def _outgoing(self) -> Iterator[OutgoingEmail]:
         """The mails that may leave, claimed by the batch and made one by one as the transport asks for them."""
-        while messages := self._claim():
+        while claimed := self._claim():
+            messages = self._preparer.receive(claimed)
             blocked = self._preparer.blocked(messages)
             later: dict[int, datetime] = {}
             for message in messages:
@@ -207,6 +225,8 @@ class _Slice:
                 if isinstance(mail, Result):
                     self._intake.note_unused(1)
                     self._recorder.note(mail, submission_id=message.submission_id)
+                    if message.trouble:
+                        self._recorder.note_altered(self._preparer.submission_of(message), message.public_id)
                 else:
                     self._terms[message.id] = self._terms_of(message)
                     self._keeper.hold(message, mail, self._preparer.submission_of(message))
@@ -218,7 +238,13 @@ class _Slice:
 
     def _terms_of(self, message: Claimed) -> _Terms:
         submission = self._preparer.submission_of(message)
-        return _Terms(message, submission, recovery.is_held(submission.options))
+        is_held = recovery.is_held(submission.options)
+        handed_over = None
+        if submission.lane == Lane.HIPAA:
+            handed_over = HandedOver(
+                message.public_id, message.address_key, submission, self._preparer.approval_of(message)
+            )
+        return _Terms(message, submission, is_held, handed_over)
 
     def _claim(self) -> list[Claimed]:
         self._claimed_at = time.monotonic()
@@ -272,6 +298,8 @@ class _Slice:
         result = _result(receipt, terms)
         refusal = read_refusal(receipt, message=terms.message, submission=terms.submission, state=result.state)
         self._recorder.note(result, submission_id=terms.submission.pk, outcome=receipt.outcome, refusal=refusal)
+        if terms.handed_over is not None and receipt.outcome is Outcome.ACCEPTED:
+            self._recorder.note_disclosure(terms.handed_over, receipt)
 
     def _settle_unanswered(self) -> None:
         """What left and will get no answer any more."""
@@ -303,10 +331,14 @@ def _retry(receipt: Receipt, terms: _Terms, *, now: datetime) -> Result:
 def _note_trouble(work: Work, error: TransportError) -> None:
     """The way out does not work: everything that leaves by it waits a while, or this for a person."""
     log.warning("transport %s: %s", work.transport.pk, error.code)
-    if error.permanent:
+    now = timezone.now()
+    is_insecure = work.is_protected and error.code in _INSECURE
+    if is_insecure:
+        # Held until it can be verified again, not paused and never downgraded (45 CFR 164.312(e)(1)).
+        accounting.note_held(work.transport, code=error.code, detail=error.detail, now=now)
+    elif error.permanent:
         work.stop(error.safe_text)
         return
-    now = timezone.now()
     breaker.note_broken(work.transport, now=now, because=error.safe_text)
     _wait_for_transport(work, until=work.transport.broken_until)
 

@@ -52,6 +52,12 @@ def postpone_submission(submission_id: int, *, until: datetime, because: str = "
     return running.update(waits_until=until, waits_because=because[:200]) == 1
 
 
+def extend_submission(submission_id: int, *, until: datetime) -> None:
+    """An open submission may be tried until then at least."""
+    running = Submission.objects.filter(pk=submission_id, state=SubmissionState.OPEN, valid_until__lt=until)
+    running.update(valid_until=until)
+
+
 def wake_submissions(*, account_id: int) -> int:
     """What waits in an account is looked at again at once: its limits have changed; returns how many."""
     waiting = Submission.objects.filter(account_id=account_id, waits_until__isnull=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from campaigns.models import Door, Submission
+from campaigns.models import Door, Lane, Submission
 from campaigns.outbox.tracker import is_allowed
 from compliance.facts import AttachmentFacts, SendFacts
 
@@ -16,6 +16,8 @@ FEATURES = {
     Door.NOTICE: "notice.personal",
     Door.FORWARD: "inbound.forward",
 }
+# Default deny: a door that is not listed has no HIPAA lane.
+HIPAA_FEATURES = {Door.CAMPAIGN: "hipaa.send", Door.HTTP: "hipaa.endpoint", Door.SMTP: "hipaa.endpoint"}
 SIZE_STEP = 64 * 1024
 
 
@@ -29,8 +31,10 @@ def submission_facts(
 ) -> SendFacts:
     """What is true for every message of the submission; the recipient's part is still unknown, so it would block."""
     domain = submission.sending_domain
+    door = Door(submission.door)
+    is_protected = submission.lane == Lane.HIPAA
     return SendFacts(
-        feature=FEATURES.get(Door(submission.door), ""),
+        feature=HIPAA_FEATURES.get(door, FEATURES[door]) if is_protected else FEATURES.get(door, ""),
         lane=submission.lane,
         purpose=submission.purpose,
         account_baa_status=submission.account.baa_status,

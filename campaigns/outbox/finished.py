@@ -12,7 +12,7 @@ from campaigns.content.mail_head import MailRefused
 from campaigns.content.submitted import Submitted
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Domain, Door, Lane, Purpose
-from campaigns.outbox import sandboxes
+from campaigns.outbox import protected, sandboxes
 from campaigns.outbox.payload import ListedFile, Payload, Webhook
 from campaigns.outbox.requests import Addressee, Batch, EmailRequest, Group
 
@@ -85,7 +85,7 @@ def compose_batch(
     """One finished mail to these (name, address) as the outbox takes it; `controls` instead of those of its headers.
 
     By SMTP, and where the caller gave an id, one id stands for the mail to all of them. Raises MailRefused
-    `mail.finished-marketing`.
+    `mail.finished-marketing`; NotEligible in the HIPAA lane.
     """
     if origin.purpose == Purpose.MARKETING:
         # The gate would refuse it at hand-over: nobody looked for the link and the address in it.
@@ -94,6 +94,8 @@ def compose_batch(
             "A key for marketing sends no finished mails: nobody sees whether they show an unsubscribe link and an address.",
             action="Use a key for transactional mail, hand in texts by HTTP, or send a campaign.",
         )
+    if origin.lane == Lane.HIPAA:
+        protected.check_finished(origin.account, mail)
     told = controls or mail.controls
     payload = Payload(
         from_name=mail.from_name,

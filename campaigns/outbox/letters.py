@@ -140,7 +140,9 @@ class _TextWriter:
         return self.tracker.track(message.public_id, address_key=message.address_key)
 
     def _addressed(self, message: Claimed) -> tuple[MailFrame, MailRecipient]:
-        personal = open_personal(self._submission, message.placeholders_sealed, message_id=str(message.public_id))
+        personal = message.personal or open_personal(
+            self._submission, message.placeholders_sealed, message_id=str(message.public_id)
+        )
         heading = self._payload.headings[personal.heading]
         frame = replace(self._frame, reply_to=heading.reply_to) if heading.reply_to else self._frame
         return frame, self._recipient(message, personal, heading)

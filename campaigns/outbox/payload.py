@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from campaigns.content.letter import Attachment
 from campaigns.errors import CampaignError
-from campaigns.models import Submission
+from campaigns.models import Lane, Submission
 from compliance import vault
+
+# How long the keys of protected content outlive the time in which it may leave; the content itself is wiped before.
+KEPT = timedelta(days=3)
 
 Mailbox = tuple[str, str]
 """(display name or "", mailbox with its domain as A-label)."""
@@ -92,12 +96,16 @@ class Payload:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Personal:
-    """What is one recipient's alone: which heading, their part in it (to, cc, bcc), their name and values."""
+    """What is one recipient's alone: which heading, their part in it (to, cc, bcc), their name and values.
+
+    In the HIPAA lane the address itself, its domain as A-label, stands here and in no column.
+    """
 
     heading: int = 0
     part: str = "to"
     name: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    mailbox: str = ""
 
 
 NOBODY_SPECIAL = Personal()
@@ -110,7 +118,20 @@ def seal_payload(submission: Submission, payload: Payload) -> bytes:
     # Parts by themselves, as the encoder meets them: asdict would copy everything first.
     text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"), default=_without_files)
     head = text.encode("utf-8", "replace")
-    return vault.seal(b"\0".join((head, b"".join(files))), **_context(submission))
+    return vault.seal(b"\0".join((head, b"".join(files))), content_scope(submission), **_context(submission))
+
+
+def content_scope(submission: Submission) -> vault.KeyScope | None:
+    """The key that dies with a submission's content; None for the account's standing key, in the standard lane.
+
+    A HIPAA send has one of its own, so that it can be shredded alone; requests of programs share one for each day.
+    """
+    if submission.lane != Lane.HIPAA:
+        return None
+    owner, keep_until = str(submission.account.public_id), submission.valid_until + KEPT
+    if submission.campaign_id is None:
+        return vault.until(owner, keep_until)
+    return vault.only_for(owner, thing="submission", public_id=str(submission.public_id), keep_until=keep_until)
 
 
 def _without_files(part: Any) -> dict[str, Any]:
@@ -205,14 +226,60 @@ def _context(submission: Submission, field: str = "payload") -> dict[str, str]:
     return {"account": account, "thing": "submission", "id": mine, "field": field}
 
 
-def seal_personal(submission: Submission, personal: Personal, *, message_id: str) -> bytes | None:
+def seal_personal(submission: Submission, personal: Personal, *, message_id: str, address_key: str) -> bytes | None:
     """One recipient's part as the message keeps it; None when there is nothing special about them."""
     if personal == NOBODY_SPECIAL:
         return None
+    context = personal_context(submission, message_id, address_key=address_key)
+    return vault.seal(_write_personal(personal), content_scope(submission), **context)
+
+
+def _write_personal(personal: Personal) -> bytes:
     # By hand: a request has a thousand of them, and asdict() copies whatever is in the values.
     kept = {"heading": personal.heading, "part": personal.part, "name": personal.name, "values": personal.values}
-    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
-    return vault.seal(text.encode("utf-8", "replace"), **personal_context(submission, message_id))
+    if personal.mailbox:
+        kept["mailbox"] = personal.mailbox
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+class Sealed(Protocol):
+    """A message with what is sealed for its recipient."""
+
+    @property
+    def public_id(self) -> UUID: ...
+    @property
+    def address_key(self) -> str: ...
+    @property
+    def placeholders_sealed(self) -> bytes | None: ...
+
+
+_Sealed = TypeVar("_Sealed", bound=Sealed)
+
+
+def seal_recipients(submission: Submission, recipients: Sequence[tuple[UUID, str, Personal]]) -> list[bytes]:
+    """What messages of the HIPAA lane keep of their recipients: (public id of the message, address key, part) each.
+
+    Each opens for that message and that recipient only. Raises KeysUnavailable, Shredded.
+    """
+    return vault.seal_many(
+        [_write_personal(personal) for _, _, personal in recipients],
+        contexts=(personal_context(submission, str(pk), address_key=key) for pk, key, _ in recipients),
+        scope=content_scope(submission),
+    )
+
+
+def open_recipients(
+    messages: Sequence[_Sealed], *, submission_of: Callable[[_Sealed], Submission]
+) -> list[Personal | None]:
+    """Their recipients' parts in the same order, None for one that does not open; raises KeysUnavailable."""
+    opened = vault.unseal_many(
+        (bytes(message.placeholders_sealed or b"") for message in messages),
+        contexts=(
+            personal_context(submission_of(message), str(message.public_id), address_key=message.address_key)
+            for message in messages
+        ),
+    )
+    return [None if text is None else Personal(**json.loads(text)) for text in opened]
 
 
 def open_personal(submission: Submission, sealed: bytes | None, *, message_id: str) -> Personal:
@@ -225,7 +292,8 @@ def open_personal(submission: Submission, sealed: bytes | None, *, message_id: s
         raise CampaignError("message.seal-broken", "The values of this message cannot be opened.") from None
 
 
-def personal_context(submission: Submission, message_id: str) -> dict[str, str]:
-    """Where the sealed part of a message belongs."""
+def personal_context(submission: Submission, message_id: str, *, address_key: str = "") -> dict[str, str]:
+    """Where the sealed part of a message belongs; in the HIPAA lane it is bound to the recipient, too."""
     account = str(submission.account.public_id)
-    return {"account": account, "thing": "message", "id": message_id, "field": "placeholders"}
+    context = {"account": account, "thing": "message", "id": message_id, "field": "placeholders"}
+    return {**context, "recipient": address_key} if submission.lane == Lane.HIPAA else context

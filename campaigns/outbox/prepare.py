@@ -13,13 +13,15 @@ from django.utils import timezone
 from campaigns.audiences import preferences, suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
-from campaigns.models import MessageState, Purpose, Submission
+from campaigns.models import Lane, MessageState, Purpose, Submission
 from campaigns.outbox import facts, transports
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.custody import Custody
 from campaigns.outbox.pens import open_pen
 from campaigns.outbox.record import Result
 from compliance import gate, vault
 from compliance.facts import SendFacts
+from compliance.models import Approval
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +38,11 @@ class _Judgement:
 class Prepares(Protocol):
     """Turns claimed messages into mails, or into the reason why there is none."""
 
+    def receive(self, messages: list[Claimed]) -> list[Claimed]: ...
     def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]: ...
     def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result: ...
     def submission_of(self, message: Claimed) -> Submission: ...
+    def approval_of(self, message: Claimed) -> Approval | None: ...
     def copy_of(self, message: Claimed) -> bytes: ...
     def decisions(self) -> list[gate.Decided]: ...
     def forget_decisions(self) -> None: ...
@@ -61,6 +65,8 @@ class Preparer:
             attachments=self._pen.attachments,
         )
         self._facts = replace(known, tracks=self._pen.tracker is not None)
+        self._custody = Custody(submission)
+        self._is_protected = submission.lane == Lane.HIPAA
         self._judgements: dict[tuple[str, int], _Judgement] = {}
 
     def refusal(self) -> str:
@@ -72,6 +78,18 @@ class Preparer:
         """The submission a message belongs to."""
         del message
         return self._submission
+
+    def approval_of(self, message: Claimed) -> Approval | None:
+        """What a HIPAA send leaves under."""
+        del message
+        return self._custody.approval
+
+    def receive(self, messages: list[Claimed]) -> list[Claimed]:
+        """The messages as they are prepared; raises TransportError when keys do not answer."""
+        try:
+            return self._custody.receive(messages)
+        except vault.KeysUnavailable:
+            raise transports.keys_unavailable() from None
 
     def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]:
         """Who opted out since planning, by message: asked once a batch, right before hand-over (UN-11).
@@ -97,6 +115,8 @@ class Preparer:
 
     def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result:
         """The mail for one recipient, or how the message ends without one; `block` is their opt-out or ''."""
+        if message.trouble:
+            return Result(message.id, MessageState.HELD, message.trouble)
         try:
             email, size = (None, 0) if block else self._write(message)
         except CampaignError as error:
@@ -105,7 +125,7 @@ class Preparer:
         judgement.recipients += 1
         if email is None or not judgement.verdict.allowed:
             return Result(message.id, MessageState.REFUSED, judgement.verdict.findings[0].code)
-        return email
+        return replace(email, needs_tls=True) if self._is_protected else email
 
     def copy_of(self, message: Claimed) -> bytes:
         """The mail as bytes, for keeping, where a provider puts it together; raises CampaignError."""

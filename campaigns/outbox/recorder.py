@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from campaigns.delivery.base import Outcome
-from campaigns.outbox import breaker, record, refusals
+from campaigns.delivery.base import Outcome, Receipt
+from campaigns.models import Submission
+from campaigns.outbox import accounting, breaker, record, refusals
+from campaigns.outbox.accounting import HandedOver
 from campaigns.outbox.journal import Journal
 from campaigns.outbox.keeper import Keeper
 from campaigns.outbox.prepare import Prepares
@@ -38,6 +41,8 @@ class Recorder:
         self._outcomes: Counter[Outcome] = Counter()
         self._refusals: list[Refusal] = []
         self._own_faults = OwnFaults()
+        self._handed_over: list[tuple[HandedOver, Receipt]] = []
+        self._altered: list[tuple[Submission, UUID]] = []
         self._flushed_at = time.monotonic()
 
     def note(
@@ -55,6 +60,14 @@ class Recorder:
         if outcome is not None and not (refusal is not None and refusal.is_throttle):
             self._outcomes[outcome] += 1
 
+    def note_disclosure(self, handed_over: HandedOver, receipt: Receipt) -> None:
+        """A protected mail the next server took."""
+        self._handed_over.append((handed_over, receipt))
+
+    def note_altered(self, submission: Submission, public_id: UUID) -> None:
+        """A protected mail that is not what was approved, and is held."""
+        self._altered.append((submission, public_id))
+
     def flush_when_due(self, now: float) -> None:
         """`now` is time.monotonic()."""
         if len(self._results) >= FLUSH_SIZE or self._keeper.is_full or now - self._flushed_at >= FLUSH_EVERY:
@@ -71,10 +84,15 @@ class Recorder:
             gate.record(decided, now=now)
             refusals.act_on_addresses(self._refusals, transport=self._work.transport, now=now)
             self._keeper.write()
+            # Last: from here on the account's audit trail is locked until the commit.
+            if self._altered:
+                accounting.note_integrity(self._altered, now=now)
+            if self._handed_over:
+                accounting.note_disclosures(self._handed_over, now=now)
         self._keeper.forget_written()
         self._preparer.forget_decisions()
         self._journal.forget(result.id for result in self._results)
-        self._results = []
+        self._results, self._handed_over, self._altered = [], [], []
         touched, self._touched = self._touched, set()
         self._work.note_recorded(touched)
         bell.note_news(self._work.transport.account_id)

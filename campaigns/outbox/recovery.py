@@ -10,7 +10,7 @@ from django.db import transaction
 
 from campaigns.delivery.retry import FIRST
 from campaigns.models import Event, EventKind, Message, MessageState
-from campaigns.outbox import claim, journal, record
+from campaigns.outbox import accounting, claim, journal, record
 from campaigns.outbox.journal import Entry, Mark
 from campaigns.outbox.record import Result
 
@@ -31,7 +31,9 @@ def settle_dead(*, now: datetime) -> None:
 
     def settle(worker: str, entries: Sequence[Entry]) -> None:
         with transaction.atomic():
-            record.record_results(_results(worker, entries, now=now), worker=worker, now=now)
+            results = _results(worker, entries, now=now)
+            record.record_results(results, worker=worker, now=now)
+            accounting.note_recovered([entry.id for entry in results if entry.state == MessageState.SENT], now=now)
             released = claim.release_claims(worker=worker)
         if entries or released:
             log.warning("worker %s died: %d settled from its journal, %d put back", worker, len(entries), released)

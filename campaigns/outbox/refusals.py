@@ -38,11 +38,12 @@ _SOFT = {Class.SOFT, Class.UNKNOWN}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Refusal:
-    """One mail refused; `is_final` when it is not tried again."""
+    """One mail refused; `is_final` when it is not tried again. Of protected mail the address is not kept, only its key."""
 
     message: Claimed
     reason: Reason
     is_final: bool
+    is_protected: bool = False
 
     @property
     def is_throttle(self) -> bool:
@@ -53,11 +54,10 @@ def read_refusal(receipt: Receipt, *, message: Claimed, submission: Submission, 
     """The refusal behind a receipt; None when no mail server refused anything."""
     if receipt.reason is None:
         return None
-    reason = receipt.reason
-    if submission.lane == Lane.HIPAA or submission.account.baa_status != BaaStatus.NONE:
-        # Of mail under HIPAA only the codes count; not even what the words mean is kept.
-        reason = _reason_of(receipt.code)
-    return Refusal(message, reason, state in {MessageState.BOUNCED, MessageState.EXPIRED})
+    is_protected = submission.lane == Lane.HIPAA or submission.account.baa_status != BaaStatus.NONE
+    # Of mail under HIPAA only the codes count; not even what the words mean is kept.
+    reason = _reason_of(receipt.code) if is_protected else receipt.reason
+    return Refusal(message, reason, state in {MessageState.BOUNCED, MessageState.EXPIRED}, is_protected)
 
 
 def _reason_of(code: str) -> Reason:
@@ -69,10 +69,15 @@ def act_on_addresses(refusals: Sequence[Refusal], *, transport: Transport, now: 
     """Suppress who is dead, count who may be; in the transaction that records the mails."""
     # In one order, so that workers who meet the same addresses wait for each other and never in a circle.
     ended = sorted((entry for entry in refusals if entry.is_final), key=lambda entry: entry.message.address_key)
-    dead = [entry.message for entry in ended if class_of(entry.reason) == Class.HARD]
+    dead = [entry for entry in ended if class_of(entry.reason) == Class.HARD]
     if dead:
         scope, reason = SuppressionScope.EVERYTHING, SuppressionReason.BOUNCE
-        entries = [suppression.Entry(row.address_key, scope, reason, address=row.recipient) for row in dead]
+        entries = [
+            suppression.Entry(
+                entry.message.address_key, scope, reason, address="" if entry.is_protected else entry.message.recipient
+            )
+            for entry in dead
+        ]
         suppression.suppress_many(transport.account_id, entries=entries)
     for entry in ended:
         if class_of(entry.reason) in _SOFT:

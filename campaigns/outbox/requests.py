@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,26 +11,22 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns import filetypes, tokens
-from campaigns.addresses import Address
 from campaigns.errors import CampaignError
 from campaigns.models import (
     Account,
     BaaStatus,
-    Door,
     Lane,
     PixelPosition,
-    Purpose,
     ReportLevel,
     Submission,
     SubmissionState,
-    TemplateVersion,
     Transport,
 )
 from campaigns.models import Domain as SendingDomain
-from campaigns.outbox import facts
+from campaigns.outbox import facts, protected
+from campaigns.outbox.batches import LONGEST_VALIDITY, Accepted, Addressee, Batch, EmailRequest, Group
 from campaigns.outbox.payload import (
     Heading,
-    Payload,
     Personal,
     Webhook,
     seal_landing,
@@ -43,80 +38,18 @@ from campaigns.outbox.pools import choose_transport
 from campaigns.outbox.rows import NewMessage
 from campaigns.outbox.sandboxes import find_sandbox
 from campaigns.outbox.tracker import TrackingOptions, is_allowed
-from campaigns.outbox.windows import WeekWindow
 from campaigns.storage.terms import Skips
 from campaigns.webhooks import endpoints
 from compliance import gate
 from compliance.facts import AttachmentFacts
 
+__all__ = [
+    "LONGEST_VALIDITY", "Accepted", "Addressee", "Batch", "EmailRequest", "Group", "check_batch", "find_transport",
+    "make_messages", "make_submission",
+]  # fmt: skip
+
 MOST_RECIPIENTS = 1000
-LONGEST_VALIDITY = timedelta(hours=48)
 KEYS_KEPT = timedelta(hours=48)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Addressee:
-    """One address of a group: its name and values, and the id the caller gave the mail to it."""
-
-    address: Address
-    name: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    client_id: str = ""
-
-    @property
-    def shown(self) -> tuple[str, str]:
-        return self.name, self.address.mailbox
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Group:
-    """Recipients that belong together. With `together` everybody in `to` sees the others, else only themselves."""
-
-    to: tuple[Addressee, ...]
-    cc: tuple[Addressee, ...] = ()
-    bcc: tuple[Addressee, ...] = ()
-    reply_to: str = ""
-    together: bool = False
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class EmailRequest:
-    """One mail to one or more groups. `payload.headings` is filled in here; with `content` the texts are a version's."""
-
-    groups: tuple[Group, ...]
-    payload: Payload
-    sender_domain: str
-    webhook: Webhook = field(default_factory=Webhook)
-    content: TemplateVersion | None = None
-    valid_for: timedelta = LONGEST_VALIDITY
-    week: WeekWindow | None = None
-    pool: str = ""
-    campaign_reference: str = ""
-    entity_id: str = ""
-    application_id: str = ""
-    skips: Skips = field(default_factory=Skips)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Batch:
-    """What one call brings: mails that share a bulk id and a time. With `to_sandbox` they stay in the house."""
-
-    account: Account
-    door: Door
-    purpose: Purpose
-    requests: tuple[EmailRequest, ...]
-    send_at: datetime
-    bulk_id: str = ""
-    lane: Lane = Lane.STANDARD
-    to_sandbox: bool = False
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Accepted:
-    """One mail taken: to whom, and the id the caller knows it by."""
-
-    address: Address
-    message_id: str
 
 
 def check_batch(batch: Batch, *, malformed: int = 0) -> None:
@@ -127,6 +60,8 @@ def check_batch(batch: Batch, *, malformed: int = 0) -> None:
     """
     _check_size(batch, malformed=malformed)
     for request in batch.requests:
+        if batch.lane == Lane.HIPAA:
+            protected.check_request(batch, request)
         if request.payload.attachments or request.payload.listed or batch.account.baa_status != BaaStatus.NONE:
             _ask_gate(batch, request)
 
@@ -311,14 +246,15 @@ def _make_message(
     submission: Submission, entry: Addressee, *, key: str, heading: int, part: str, client_id: str, is_trial: bool
 ) -> NewMessage:
     public_id = uuid4()
-    personal = Personal(heading, part, entry.name, entry.values)
+    is_protected = submission.lane == Lane.HIPAA
+    personal = Personal(heading, part, entry.name, entry.values, entry.address.mailbox if is_protected else "")
     return NewMessage(
         public_id=public_id,
         submission=submission,
-        recipient=entry.address.normalized,
+        recipient="" if is_protected else entry.address.normalized,
         recipient_domain=entry.address.domain,
         address_key=key,
-        personal_sealed=seal_personal(submission, personal, message_id=str(public_id)),
+        personal_sealed=seal_personal(submission, personal, message_id=str(public_id), address_key=key),
         next_attempt_at=submission.send_at,
         client_id=client_id or entry.client_id,
         awaits_report=not is_trial,

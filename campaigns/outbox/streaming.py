@@ -13,13 +13,16 @@ from campaigns.audiences import preferences, suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
 from campaigns.models import MessageState, Purpose, Submission, SubmissionState, Transport
-from campaigns.outbox import breaker, claim, control, finish, stream, throttle, windows
+from campaigns.outbox import breaker, claim, control, finish, holds, stream, throttle, transports, windows
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.custody import open_claimed
 from campaigns.outbox.intake import SOON, Wait
 from campaigns.outbox.prepare import Preparer, Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.slowing import Slowdowns
-from compliance import gate
+from compliance import gate, vault
+from compliance.models import Approval
+from compliance.standing import Hold
 
 LINGER = timedelta(seconds=1.5)
 _LOOK_EVERY = timedelta(milliseconds=50)
@@ -32,6 +35,7 @@ class StreamWork:
 
     def __init__(self, transport: Transport, *, linger: timedelta = LINGER) -> None:
         self.transport, self._linger = transport, linger
+        self.is_protected = holds.is_protected(transport.account)
         self.counted: int | None = None  # a request has a thousand messages at most
         self._shelf = _Shelf()
         self._intake: StreamIntake | None = None
@@ -48,11 +52,16 @@ class StreamWork:
         del preparer
         return ""  # one request that is refused must not stop the others
 
+    def find_hold(self) -> Hold | None:
+        if not self.is_protected:
+            return None
+        return holds.find_account_hold(self.transport.account_id, transport=self.transport, now=timezone.now())
+
     def may_go_on(self, now: float) -> bool:
         del now
         stream.promise(self.transport.pk, now=timezone.now())
         self._shelf.look_for_stopped()
-        return True
+        return self.find_hold() is None
 
     def is_stopped(self, message: Claimed) -> bool:
         return message.submission_id in self._shelf.stopped
@@ -60,6 +69,9 @@ class StreamWork:
     def note_recorded(self, submission_ids: Collection[int]) -> None:
         finish.finish_submissions(now=timezone.now(), only=submission_ids)
         self._shelf.forget(submission_ids)
+
+    def void_approval(self) -> None:
+        raise AssertionError("requests of programs leave without approvals")
 
     def wait(self, until: datetime, because: str) -> None:
         del until, because  # every message has its own time; a broken way out is asked by the sweep
@@ -214,6 +226,16 @@ class StreamPreparer:
 
     def submission_of(self, message: Claimed) -> Submission:
         return self._shelf.get(message.submission_id)
+
+    def approval_of(self, message: Claimed) -> Approval | None:
+        del message
+        return None  # programs send under their account's agreement, not under approvals of single sends
+
+    def receive(self, messages: list[Claimed]) -> list[Claimed]:
+        try:
+            return open_claimed(messages, submission_of=self.submission_of)
+        except vault.KeysUnavailable:
+            raise transports.keys_unavailable() from None
 
     def blocked(self, messages: Sequence[Claimed]) -> dict[int, str]:
         """Who must not be written to now, by message: one query for each purpose, and each sender of marketing (UN-11)."""

@@ -9,11 +9,15 @@ from typing import Protocol
 
 from django.utils import timezone
 
-from campaigns.models import Door, Submission, SubmissionState, Transport
-from campaigns.outbox import control, counts, due, rates
+from campaigns.models import Door, Lane, Submission, SubmissionState, Transport
+from campaigns.outbox import control, counts, due, holds, rates
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.intake import Intake, Intakes
 from campaigns.outbox.prepare import Preparer, Prepares
+from campaigns.outbox.windows import VALID_FOR
+from compliance.approvals import ending, starting
+from compliance.audit import SYSTEM
+from compliance.standing import Hold
 
 JUDGE_EVERY = 5.0  # seconds between looks at its bounces and complaints
 JUDGE_REST = 50  # times as long as a look took, at least: it counts mails, and a campaign has a million of them
@@ -23,6 +27,7 @@ class Work(Protocol):
     """One kind of work; the slice claims, prepares, hands over and records for all of them alike."""
 
     transport: Transport
+    is_protected: bool  # mail under HIPAA
 
     @property
     def counted(self) -> int | None:
@@ -32,6 +37,10 @@ class Work(Protocol):
     def open_intake(self, *, worker: str) -> Intakes: ...
     def open_preparer(self, *, takes_content: bool) -> Prepares:
         """Raises CampaignError when nothing of it can be prepared at all."""
+        ...
+
+    def find_hold(self) -> Hold | None:
+        """What keeps protected mail from leaving for now; None for ordinary mail, which costs no question."""
         ...
 
     def refusal(self, preparer: Prepares) -> str:
@@ -48,6 +57,10 @@ class Work(Protocol):
 
     def note_recorded(self, submission_ids: Collection[int]) -> None:
         """Messages of these have ended."""
+        ...
+
+    def void_approval(self) -> None:
+        """What is sent is not what was approved: it must be approved anew."""
         ...
 
     def wait(self, until: datetime, because: str) -> None:
@@ -68,6 +81,7 @@ class SubmissionWork:
 
     def __init__(self, submission: Submission) -> None:
         self._submission, self.transport = submission, submission.transport
+        self.is_protected = submission.lane == Lane.HIPAA
         self.counted: int | None = submission.pk if counts.is_counted(submission) else None
         self._judge_at = time.monotonic() + JUDGE_EVERY
 
@@ -76,6 +90,14 @@ class SubmissionWork:
 
     def open_preparer(self, *, takes_content: bool) -> Preparer:
         return Preparer(self._submission, takes_content=takes_content)
+
+    def find_hold(self) -> Hold | None:
+        now = timezone.now()
+        hold = holds.find_send_hold(self._submission, now=now)
+        if hold is not None and self._submission.campaign_id is not None:
+            # Its time stands still meanwhile: nothing expires because an agreement was being renewed.
+            due.extend_submission(self._submission.pk, until=now + VALID_FOR)
+        return hold
 
     def refusal(self, preparer: Prepares) -> str:
         # A test is refused like any mail: its one message says why.
@@ -87,7 +109,8 @@ class SubmissionWork:
             rates.check_rates(self._submission, now=timezone.now())
             done = time.monotonic()
             self._judge_at = done + max(JUDGE_EVERY, (done - now) * JUDGE_REST)
-        return Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
+        is_open = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
+        return is_open and self.find_hold() is None
 
     def is_stopped(self, message: Claimed) -> bool:
         del message
@@ -95,6 +118,12 @@ class SubmissionWork:
 
     def note_recorded(self, submission_ids: Collection[int]) -> None:
         del submission_ids
+
+    def void_approval(self) -> None:
+        assert self._submission.campaign_id is not None
+        approval = starting.find_sending(self._submission.campaign_id)
+        if approval is not None:
+            ending.void(approval, because="integrity", actor=SYSTEM, now=timezone.now())
 
     def wait(self, until: datetime, because: str) -> None:
         due.postpone_submission(self._submission.pk, until=until, because=because)

@@ -8,10 +8,15 @@ from datetime import datetime
 from campaigns.accounts import keys
 from campaigns.accounts.keys import Credential, CredentialLocked
 from campaigns.accounts.lanes import require_door
+from campaigns.accounts.refusals import note_refusal
+from campaigns.errors import CampaignError
 from campaigns.models import Account, Door, Lane, Purpose
 from campaigns.outbox.finished import Origin, SendingRights, load_rights
+from compliance import standing
 
 LOOKED_AT_EVERY = 30.0  # seconds
+DOORS = {Lane.STANDARD: "smtp", Lane.HIPAA: "hipaa-smtp"}
+_CAPABILITIES = {Lane.STANDARD: "smtp.email", Lane.HIPAA: "hipaa.endpoint"}
 SCOPES = ("message:send", "email:message:send")
 
 
@@ -36,9 +41,22 @@ class Caller:
 def let_in(authorization: str, *, remote: str, lane: Lane, now: datetime) -> Caller:
     """The caller with these credentials, at the door of this lane; raises CampaignError."""
     credential = keys.authenticate(authorization, remote=remote, now=now)
-    require_door(credential, lane)
-    keys.require_scope(credential, *SCOPES)
+    try:
+        require_door(credential, lane, capability=_CAPABILITIES[lane])
+        keys.require_scope(credential, *SCOPES)
+    except CampaignError as error:
+        note_refusal(credential, error, door=DOORS[lane])
+        raise
     return Caller(credential, load_rights(credential.account), authorization)
+
+
+def check_standing(caller: Caller, *, now: datetime) -> None:
+    """Returns when the caller's protected mail would be taken now: asked before each mail. Raises CampaignError."""
+    hold = standing.find_hold(caller.account.pk, now=now)
+    if hold is not None:
+        error = CampaignError(hold.code, hold.text, action=hold.action, status=403)
+        note_refusal(caller.credential, error, door=DOORS[Lane.HIPAA])
+        raise error
 
 
 def look_again(caller: Caller, *, remote: str, lane: Lane, now: datetime) -> Caller:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from campaigns import addresses
 from campaigns.addresses import Address
-from campaigns.errors import AddressError
+from campaigns.errors import AddressError, CampaignError
+from campaigns.models import Lane
 from campaigns.outbox.finished import check_recipient
 from campaigns.smtp import commands, replies
 from campaigns.smtp.desk import SubmissionDesk
@@ -96,6 +97,7 @@ class Conversation(Dialogue):
         if not await self._login.is_still_welcome(remote=self._remote):
             return replies.NOT_WELCOME
         assert self._login.caller is not None
+        await self._login.check_standing()
         self._login.caller.rights.require(address.domain)
         self._transaction = Transaction(address.mailbox, smtputf8)
         return replies.SENDER_OK
@@ -106,7 +108,9 @@ class Conversation(Dialogue):
         return self.note_recipient(self._check_recipient(self._transaction, argument))
 
     def _check_recipient(self, transaction: Transaction, argument: str) -> str:
-        if len(transaction.recipients) >= self._desk.limits.recipients:
+        # Of protected mail each recipient gets a mail of their own; clients hand in the others by another one.
+        most = 1 if self._entrance.lane == Lane.HIPAA else self._desk.limits.recipients
+        if len(transaction.recipients) >= most:
             return replies.TOO_MANY_RECIPIENTS
         path = commands.read_path(argument, keyword="TO")
         if path.parameters:
@@ -137,6 +141,9 @@ class Conversation(Dialogue):
                 )
             except NotStored:
                 raise MailRefused(replies.LATER) from None
+            except CampaignError as error:
+                await self._login.note_refusal(error)
+                raise
             return replies.queued(message_id)
 
         return await self.read_data(keep)

@@ -9,6 +9,7 @@ from functools import partial
 from django.db import DatabaseError
 from django.utils import timezone
 
+from campaigns.accounts.refusals import note_refusal
 from campaigns.errors import CampaignError
 from campaigns.models import Lane
 from campaigns.smtp import callers, commands, replies
@@ -72,6 +73,17 @@ class Login:
             return False
         self._looked_at = now
         return True
+
+    async def check_standing(self) -> None:
+        """In the HIPAA lane, before each mail: raises CampaignError while the account's mail stands still."""
+        if self._lane == Lane.HIPAA and self.caller is not None:
+            await self._desk.ask(partial(callers.check_standing, self.caller, now=timezone.now()))
+
+    async def note_refusal(self, error: CampaignError) -> None:
+        """Keep that a mail of the HIPAA lane was refused."""
+        if self._lane == Lane.HIPAA and self.caller is not None:
+            note = partial(note_refusal, self.caller.credential, error, door=callers.DOORS[self._lane])
+            await self._desk.ask(note)
 
 
 class _Cancelled(Exception):

@@ -74,6 +74,10 @@ _CODES = (
     ("address.needs-smtputf8", "553 5.6.7"),
     ("address.", "553 5.1.3"),
     ("attachment.", "554 5.7.1"),
+    ("hipaa.smtp-endpoint-required", "535 5.7.8"),
+    # A stop is lifted: what would be lost for good is to come again.
+    ("hipaa.stopped", "451 4.7.1"),
+    ("hipaa.keys-unavailable", "451 4.3.0"),
     ("hipaa.", "550 5.7.1"),
     ("key.locked", "454 4.7.0"),
     ("key.", "535 5.7.8"),
@@ -85,7 +89,9 @@ def say(error: CampaignError) -> str:
     """The reply to what one of our rooms refused; its text names nobody and stays on one line."""
     code = next((code for beginning, code in _CODES if error.code.startswith(beginning)), "")
     code = code or ("451 4.3.0" if error.status >= 500 or error.status == 429 else "554 5.7.0")
-    text = " ".join(f"{error.safe_text} {error.action}".split())
+    # Refusals under HIPAA are looked up by their codes, the same at every door.
+    shown = f" [{error.code}]" if error.code.startswith("hipaa.") else ""
+    text = " ".join(f"{error.safe_text} {error.action}{shown}".split())
     return f"{code} {text.encode('ascii', 'replace').decode('ascii')}"[:500]
 
 

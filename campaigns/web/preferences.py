@@ -16,6 +16,8 @@ from campaigns.planning.notices import Act
 from campaigns.tracking import choices
 from campaigns.tracking.choices import Visitor
 from campaigns.web.pages import finish, forget_session, read_form, render_page
+from compliance.features import check_eligible
+from compliance.features.eligibility import NotEligible
 
 _METHODS = "GET, HEAD, POST, OPTIONS"
 
@@ -41,7 +43,9 @@ def answer_personal(request: HttpRequest, token: str) -> HttpResponse:
         return _refuse_method(request)
     try:
         person = confirmations.read_person(token, now=timezone.now())
-    except NotFound:
+        # Whoever has the link would have the data.
+        check_eligible("access.links", baa_status=person.account.baa_status)
+    except (NotFound, NotEligible):
         return render_page("link_over", status=HTTPStatus.NOT_FOUND)
     if request.method != "POST":
         return render_page("personal", account=person.account, erase=person.act is Act.ERASE)

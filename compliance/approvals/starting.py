@@ -68,6 +68,17 @@ def start(approval: Approval, *, parts: Mapping[str, Any], leaves: Iterable[Leaf
     approval.refresh_from_db()
 
 
+def find_sending(campaign_id: int) -> Approval | None:
+    """The approval a send leaves under now; None when it has not begun, was stopped, or is over."""
+    return Approval.objects.filter(campaign=campaign_id, state=State.SENDING.value).first()
+
+
+def find_started(campaign_id: int) -> Approval | None:
+    """The approval under which a send began last, whatever became of it since."""
+    begun = Approval.objects.filter(campaign=campaign_id, started_at__isnull=False)
+    return begun.order_by("-revision").first()
+
+
 def check_parts(approval: Approval, *, parts: Mapping[str, Any]) -> None:
     """Whether what all messages share is still what was approved, by enough people: asked once a slice.
 
@@ -127,9 +138,15 @@ def _write_proofs(approval: Approval, leaves: Iterable[Leaf]) -> Iterator[bytes]
     """Write the proofs of all messages in chunks, handing on their leaves."""
     numbered = enumerate(leaves)
     while chunk := list(itertools.islice(numbered, _CHUNK)):
+        # What waited when an earlier approval became void has a proof of that one.
         MessageProof.objects.bulk_create(
-            MessageProof(message_id=pk, approval=approval, position=position, leaf=leaf, mac=_proof(approval, leaf))
-            for position, (pk, leaf) in chunk
+            [
+                MessageProof(message_id=pk, approval=approval, position=position, leaf=leaf, mac=_proof(approval, leaf))
+                for position, (pk, leaf) in chunk
+            ],
+            update_conflicts=True,
+            unique_fields=["message"],
+            update_fields=["approval", "position", "leaf", "mac"],
         )
         yield from (leaf for _, (_, leaf) in chunk)
 

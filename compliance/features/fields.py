@@ -5,6 +5,7 @@ from __future__ import annotations
 TAGS: dict[str, str] = {
     # What a mail is made of
     "messages": "hipaa.endpoint",
+    "mimeMessage": "hipaa.endpoint",
     "sender": "delivery.domains",
     "from": "delivery.domains",
     "destinations": "hipaa.endpoint",
@@ -46,8 +47,9 @@ TAGS: dict[str, str] = {
     "delivery": "delivery.reports",
     "intermediateReport": "delivery.reports",
     "notify": "delivery.reports",
-    "url": "delivery.reports",
-    "notifyUrl": "delivery.reports",
+    # Calls to such addresses are not signed: reports are fetched, or told to the account's own webhooks.
+    "url": "flow.integrations",
+    "notifyUrl": "flow.integrations",
     "notifyContentType": "delivery.reports",
     # Masking in reports: of a HIPAA send no value is in any report
     "placeholdersMasking": "delivery.reports",

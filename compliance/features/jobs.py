@@ -19,7 +19,7 @@ TAGS: dict[str, str] = {
     "campaigns.tasks.plan_submission": "campaign.broadcast",
     "campaigns.tasks.run_import": "people.profiles",
     "campaigns.tasks.sweep": "operation.health",
-    "campaigns.tasks.tell_webhooks": "flow.integrations",
+    "campaigns.tasks.tell_webhooks": "delivery.reports",
     "compliance.tasks.expire_approvals": "hipaa.approval",
     "compliance.tasks.shred_expired": "hipaa.retention",
     "compliance.tasks.suspend_lapsed": "hipaa.agreements",

@@ -22,5 +22,6 @@ TAGS: dict[str, str] = {
     "campaigns.Sender": "delivery.domains",
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",
-    "campaigns.WebhookEndpoint": "flow.integrations",
+    # Signed under an agreement, and of a mail they tell an id, a state and a moment.
+    "campaigns.WebhookEndpoint": "delivery.reports",
 }

@@ -8,7 +8,8 @@ from django.db import models
 class Disclosure(models.Model):
     """One message with protected data that was handed over. It points at nothing and outlives what it tells about.
 
-    The recipient is their blind index; `categories` are kinds of data, never data.
+    The recipient is their blind index; `categories` are kinds of data, never data. `tls_…` and `peer_host` say how it
+    travelled to the next server: version and cipher, the SHA-256 of the certificate that was verified, and for which name.
     """
 
     owner = models.CharField(max_length=36)
@@ -20,6 +21,9 @@ class Disclosure(models.Model):
     legal_basis = models.CharField(max_length=20)
     categories = models.JSONField(default=list)
     tls_version = models.CharField(max_length=10, blank=True, default="")
+    tls_cipher = models.CharField(max_length=60, blank=True, default="")
+    tls_fingerprint = models.CharField(max_length=64, blank=True, default="")
+    peer_host = models.CharField(max_length=255, blank=True, default="")
 
     class Meta:
         ordering = ["at", "id"]

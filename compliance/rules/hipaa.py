@@ -25,6 +25,21 @@ def check_feature_eligible(facts: SendFacts) -> Finding | None:
 
 
 @rule(
+    "hipaa.lane-mismatch",
+    citation="Email API docs: used together with a Business Associate Agreement; 45 CFR 164.504(e)",
+)
+def check_lane(facts: SendFacts) -> Finding | None:
+    """Mail of the HIPAA lane belongs to an account that is or was under an agreement."""
+    if facts.lane != "hipaa" or facts.account_baa_status != "none":
+        return None
+    return Finding(
+        "hipaa.lane-mismatch",
+        "This mail is in the HIPAA lane, and its account has no Business Associate Agreement.",
+        "Record the agreement first, or send by the ordinary endpoint.",
+    )
+
+
+@rule(
     "hipaa.tracking-ineligible",
     citation="Email API docs: HIPAA-eligible features, tracking is not among them; OCR bulletin on tracking technologies",
 )

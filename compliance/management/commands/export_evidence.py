@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from campaigns.accounts.tenancy import access_campaign, find_account
 from campaigns.models import Campaign, Message, Submission
 from compliance.evidence.bundle import write_evidence
 from compliance.management.base import ComplianceCommand, operator
-from compliance.models import Approval, MessageProof
+from compliance.models import Approval, Disclosure, MessageProof
+
+_CHUNK = 2_000
 
 
 class Command(ComplianceCommand):
@@ -50,14 +53,21 @@ class Command(ComplianceCommand):
 
 
 def _rows(approval: Approval, campaign: Campaign) -> Iterator[dict[str, Any]]:
-    """The messages in the order of the approved list: ids, codes and moments."""
+    """The messages in the order of the approved list: ids, codes and moments, and how each travelled."""
     proofs = MessageProof.objects.filter(approval=approval, message__submission__campaign=campaign)
-    for proof in proofs.select_related("message").order_by("position").iterator(chunk_size=2_000):
-        yield {"position": proof.position, "leaf": bytes(proof.leaf).hex(), **_row(proof.message)}
+    rows = proofs.select_related("message").order_by("position").iterator(chunk_size=_CHUNK)
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        left = {
+            row.message: row for row in Disclosure.objects.filter(message__in=[one.message.public_id for one in chunk])
+        }
+        for proof in chunk:
+            told = _row(proof.message, left.get(proof.message.public_id))
+            yield {"position": proof.position, "leaf": bytes(proof.leaf).hex(), **told}
 
 
-def _row(message: Message) -> dict[str, Any]:
+def _row(message: Message, left: Disclosure | None) -> dict[str, Any]:
     return {
+        "tls": [left.tls_version, left.tls_cipher, left.tls_fingerprint, left.peer_host] if left else None,
         "message": str(message.public_id),
         "index": message.address_key[:8],
         "state": message.state,
