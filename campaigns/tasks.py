@@ -35,9 +35,11 @@ from campaigns.outbox import (
     trials,
 )
 from campaigns.planning import fanout, sending
+from campaigns.planning.hipaa import starting
 from campaigns.storage import archive, retention
 from campaigns.tracking import breakdown, hit_ledger, news, telling
 from campaigns.webhooks import bell
+from compliance.models import Approval
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +92,12 @@ def plan_submission(submission_id: int) -> None:
         jobs.ring(_DISPATCH, submission_id, times=settings.WORKERS)
 
 
+def start_approved(approval_id: int) -> None:
+    """Begin a HIPAA send that was approved, if its time has come; the sweep finds those whose time comes later."""
+    if approval := Approval.objects.select_related("account").filter(pk=approval_id).first():
+        starting.start_send(approval, now=timezone.now())
+
+
 def dispatch_submission(submission_id: int) -> None:
     """Hand over messages for the budget of a slice; rings again while more are due."""
     # The sweep may run on other hosts until the leases of our own dead run out, and what they knew is lost.
@@ -133,6 +141,11 @@ def _recover(now: datetime) -> None:
 
 def _start_campaigns(now: datetime) -> None:
     sending.start_due(now=now)
+
+
+def _start_approved(now: datetime) -> None:
+    starting.start_due(now=now)
+    starting.finish_done(now=now)
 
 
 def _judge_campaigns(now: datetime) -> None:
@@ -195,6 +208,7 @@ def _ring_for_checks(now: datetime) -> None:
 _SWEEP: tuple[Callable[[datetime], None], ...] = (
     _recover,
     _start_campaigns,
+    _start_approved,
     _judge_campaigns,
     _ring_for_messages,
     _finish_submissions,

@@ -220,7 +220,7 @@ HIPAA_SEND = BOOK.add_feature(
         reason="Approved by others, to recipients of that send only, with sealed values.",
         clause="User interfaces for composing, reviewing and sending are designed to comply with the rules for business"
         " associates",
-        requires=_EVERY_MAIL,
+        requires=_EVERY_MAIL | {"recipient.not-authorized"},
     )
 )
 HIPAA_ENDPOINT = BOOK.add_feature(

@@ -6,12 +6,14 @@ Suspending, ending, stopping, a lapsed agreement and changed terms hold what wai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.conf import settings
 
 from compliance.agreements import recording, status, terms
 from compliance.approvals import stopping
 from compliance.approvals.states import State
-from compliance.models import Approval
+from compliance.models import ActivityReview, Approval
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ _TERMS = Hold(
     "The terms of HIPAA sending must be accepted, as every year and whenever they change.",
     "The compliance officer accepts them under Compliance › Terms.",
 )
+_REVIEW = Hold(
+    "hipaa.review-overdue",
+    "Nobody has reviewed the activity of a week long over.",
+    "The compliance officer signs it under Compliance › Weekly reviews.",
+)
 _NOT_APPROVED = Hold(
     "hipaa.not-approved", "This send is not approved any more.", "Submit it for approval again."
 )  # fmt: skip
@@ -52,7 +59,15 @@ def find_hold(account_id: int, *, now: datetime) -> Hold | None:
         return _SUSPENDED
     if recording.find_customer(account_id, on=now.date()) is None:
         return _NO_BAA
-    return None if terms.is_accepted(account_id, now=now) else _TERMS
+    if not terms.is_accepted(account_id, now=now):
+        return _TERMS
+    return _REVIEW if _is_review_overdue(account_id, now=now) else None
+
+
+def _is_review_overdue(account_id: int, *, now: datetime) -> bool:
+    """45 CFR 164.308(a)(1)(ii)(D): whether a week has waited for REVIEW_HOLD_DAYS after its end."""
+    latest = (now - timedelta(days=settings.REVIEW_HOLD_DAYS + 7)).date()
+    return ActivityReview.objects.filter(account=account_id, signed_at=None, week__lte=latest).exists()
 
 
 def find_send_hold(approval_id: int, *, account_id: int, now: datetime) -> Hold | None:

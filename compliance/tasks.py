@@ -5,17 +5,38 @@ from __future__ import annotations
 from django.utils import timezone
 
 from campaigns import jobs
-from compliance import shredding
+from campaigns.accounts import drafts
+from compliance import retention, shredding
 from compliance.agreements import status
 from compliance.approvals import ending
 from compliance.audit import checkpoints
+from compliance.oversight import clocks, emergency, reviews
 
 SCHEDULES = (
     jobs.Every("audit-checkpoints", "compliance.tasks.write_checkpoints", minutes=60),
     jobs.Every("shredding", "compliance.tasks.shred_expired", minutes=60),
     jobs.Every("agreements", "compliance.tasks.suspend_lapsed", minutes=60),
+    jobs.Every("activity-reviews", "compliance.tasks.make_reviews", minutes=60),
+    jobs.Every("emergency-access", "compliance.tasks.close_emergencies", minutes=5),
+    jobs.Every("retention", "compliance.tasks.run_retention", minutes=24 * 60),
     jobs.Every("approvals", "compliance.tasks.expire_approvals", minutes=10),
 )
+
+
+def make_reviews() -> None:
+    """Count the last whole week for the officers to review. Runs every hour, and does something once a week."""
+    reviews.make_reviews(now=timezone.now())
+
+
+def close_emergencies() -> None:
+    """Write down which emergency access is over. Runs every five minutes; it ended by the clock."""
+    emergency.close_ended(now=timezone.now())
+
+
+def run_retention() -> None:
+    """Shred content and purge evidence whose time is over, and forget drafts nobody came back for. Runs every day."""
+    clocks.run(now=timezone.now())
+    drafts.forget_old(now=timezone.now())
 
 
 def write_checkpoints() -> None:
@@ -24,7 +45,8 @@ def write_checkpoints() -> None:
 
 
 def shred_expired() -> None:
-    """Destroy the keys of content whose last day is over. Runs every hour."""
+    """Destroy the keys of content whose last day is over, and of sends that ended. Runs every hour."""
+    retention.shred_ended(now=timezone.now())
     shredding.shred_expired(now=timezone.now())
 
 

@@ -18,6 +18,7 @@ class SealpostAdminConfig(admin.SimpleAdminConfig):
     def ready(self) -> None:
         super().ready()
         import_module("campaigns.admin.screens")
+        import_module("compliance.admin.screens")
 
 
 class ConfigConfig(AppConfig):

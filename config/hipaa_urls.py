@@ -2,4 +2,9 @@
 
 from django.urls import include, path
 
-urlpatterns = [path("", include("compliance.api.app"))]
+from compliance.api.eligibility import answer_eligibility
+
+urlpatterns = [
+    path("hipaa/v1/eligibility", answer_eligibility, name="eligibility-list"),
+    path("", include("compliance.api.app")),
+]

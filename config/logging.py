@@ -18,8 +18,8 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from campaigns import addresses
 
-# The token of an unsubscribe link opens a page for whoever holds it, that of a callback address takes reports.
-_TOKEN = re.compile(r"(?<=/u/)[^\s/?\"']{16,}|(?<=/callbacks/)[^\s?\"']{16,}")
+# The token of a reader's link opens a page for whoever holds it, that of a callback address takes reports.
+_TOKEN = re.compile(r"(?:(?<=/u/)|(?<=/p/)|(?<=/me/))[^\s/?\"']{16,}|(?<=/callbacks/)[^\s?\"']{16,}")
 _BREAKS = str.maketrans({"\r": "\\r", "\n": "\\n", "\x1b": "\\x1b"})
 
 

@@ -69,6 +69,10 @@ KEY_SERVICE = {
 # --- Evidence -----------------------------------------------------------------------------------
 # 45 CFR 164.316(b)(2)(i): six years, whichever is later of creation and last effect; longer is yours to choose.
 EVIDENCE_YEARS = env.integer("EVIDENCE_YEARS", 6, low=6, high=100)
+# How long the content of a HIPAA send outlives its last mail, for questions about delivery; at most 30 days.
+HIPAA_CONTENT_HOURS = env.integer("HIPAA_CONTENT_HOURS", 72, low=0, high=720)
+# A week whose activity nobody reviewed holds the account's HIPAA mail so many days after its end.
+REVIEW_HOLD_DAYS = env.integer("REVIEW_HOLD_DAYS", 30, low=7, high=365)
 # A copy of every checkpoint of the audit trail: best on a medium that only takes what is appended.
 AUDIT_CHECKPOINT_FILE = env.path("AUDIT_CHECKPOINT_FILE", VAR_DIR / "audit-checkpoints.jsonl")
 
@@ -95,6 +99,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "compliance.admin.uploads.SealedUploadMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

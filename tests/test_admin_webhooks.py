@@ -34,6 +34,7 @@ from tests.browser import LOOKS, MARKS
 from tests.factories import make_account, make_user
 from tests.http_server import Reply
 from tests.office import squeeze
+from tests.people import sign_in
 from tests.receiver import ALL_KINDS, Receiver, happen, listen, receiver, tell_all
 
 __all__ = ["receiver"]
@@ -58,8 +59,7 @@ def program(db: None) -> Program:
 
 @pytest.fixture
 def door(client: Client, program: Program) -> Client:
-    client.force_login(make_user(program.account, role=Role.OPERATOR))
-    return client
+    return sign_in(client, make_user(program.account, role=Role.OPERATOR))
 
 
 def page_of(endpoint: WebhookEndpoint, view: str = "change") -> str:

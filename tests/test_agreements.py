@@ -330,7 +330,7 @@ def test_asking_whether_mail_may_leave_is_cheap(scene: Scene) -> None:
     activate(scene)
     with connection.execute_wrapper(count := _Counter()):
         assert hold(scene) == ""
-    assert count.queries == 4
+    assert count.queries == 5
 
 
 class _Counter:

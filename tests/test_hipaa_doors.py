@@ -15,6 +15,7 @@ from django.urls import reverse
 from campaigns.models import Account, Campaign, Contact, Lane
 from compliance.features import Kind, find_capability, list_eligibility
 from compliance.models import AuditEvent
+from tests import people
 from tests.api import Program
 from tests.factories import make_account, make_campaign, make_contact, make_user
 
@@ -39,9 +40,7 @@ def sign_in(*accounts: Account) -> Client:
     user = make_user(accounts[0], role="operator")
     for account in accounts[1:]:
         user.memberships.create(account=account, role="operator")
-    client = Client()
-    client.force_login(user)
-    return client
+    return people.sign_in(Client(), user)
 
 
 def test_the_list_of_closed_screens_is_what_it_should_be() -> None:
@@ -147,6 +146,7 @@ CODES = [
     "hipaa.forms-ineligible",
     "hipaa.function-ineligible",
     "hipaa.id-format",
+    "hipaa.forward-ineligible",
     "hipaa.inbound-ineligible",
     "hipaa.integration-ineligible",
     "hipaa.landing-pages",

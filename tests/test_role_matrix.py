@@ -19,7 +19,8 @@ from compliance.agreements import recording, status, terms
 from compliance.approvals import ending, stopping, voting
 from compliance.approvals.quorum import Person
 from compliance.approvals.submitting import submit
-from compliance.models import Stop
+from compliance.models import ActivityReview, EmergencyAccess, Stop
+from compliance.oversight import emergency, incidents, reviews
 from tests.approvals import NOW, Scene, make_person, make_scene
 from tests.test_agreements import SIGNED
 
@@ -37,6 +38,14 @@ def hit_of(scene: Scene, text: str) -> scanning.ScanHit:
 
 def lift(scene: Scene, by: Person) -> Any:
     return stopping.lift_stop(stop_of(scene), owner=scene.owner, by=by, now=NOW)
+
+
+def week_of(scene: Scene) -> ActivityReview:
+    return ActivityReview.objects.create(account=scene.account, week=NOW.date(), made_at=NOW)
+
+
+def emergency_of(scene: Scene) -> EmergencyAccess:
+    return emergency.open_access(scene.account, reason="Nobody else can be reached.", by=scene.author, now=NOW)
 
 
 Action = Callable[[Scene, Person], Any]
@@ -81,6 +90,21 @@ ACTIONS: dict[str, tuple[str, Action]] = {
         lambda scene, by: terms.accept_terms(
             scene.account.pk, owner=scene.owner, version=terms.current_terms(now=NOW).version, by=by, now=NOW
         ),
+    ),
+    "incident": (
+        "incidents",
+        lambda scene, by: incidents.open_incident(
+            scene.account, kind="other", discovered_at=NOW, sends=[], reference="", by=by, now=NOW
+        ),
+    ),
+    "sign": ("sign a week, review an emergency", lambda scene, by: reviews.sign(week_of(scene), by=by, now=NOW)),
+    "review": (
+        "sign a week, review an emergency",
+        lambda scene, by: emergency.review(emergency_of(scene), was_right=True, by=by, now=NOW),
+    ),
+    "break-glass": (
+        "open emergency access",
+        lambda scene, by: emergency.open_access(scene.account, reason="Nobody else can be reached.", by=by, now=NOW),
     ),
     "suspend": (
         "agreements, terms, states",

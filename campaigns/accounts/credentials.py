@@ -16,7 +16,7 @@ from django.db import OperationalError
 from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
-from campaigns.accounts import guesses
+from campaigns.accounts import guesses, second_factor
 from campaigns.accounts.presented import PresentedKey, PresentedPassword, read_authorization, read_remote
 from campaigns.accounts.roles import Right, rights_by_account
 from campaigns.accounts.scopes import EVERYTHING
@@ -135,6 +135,9 @@ def _admit_person(presented: PresentedPassword, authorization: str, *, origin: s
     if not _is_password(user, presented.password) or user is None:
         raise _refuse([origin, place], authorization, now=now)
     guesses.forgive(place)
+    if second_factor.is_set_up(user) or second_factor.is_required(user):
+        # A program cannot show a second factor: a password alone must not open what takes two.
+        raise CredentialRefused
     sending = {pk: rights for pk, rights in rights_by_account(user).items() if Right.SEND in rights}
     if len(sending) != 1:
         # Of several accounts nothing says which is meant.

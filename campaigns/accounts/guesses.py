@@ -67,6 +67,13 @@ def forgive(place: str) -> None:
     _shared(lambda store: store.delete_many([_number(place), _until(place)]))
 
 
+def in_words(seconds: float) -> str:
+    """How long to wait, for people."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} seconds"
+    return f"{round(seconds / 60)} minutes"
+
+
 def _count(place: str, *, seen: str, now: datetime) -> float:
     def count(store: BaseCache) -> int:
         if not store.add(f"{_number(place)}:{seen}", 1, _REMEMBERED):

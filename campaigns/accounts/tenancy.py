@@ -23,6 +23,7 @@ from campaigns.models import (
     Domain,
     EmailTemplate,
     ImportJob,
+    Membership,
     Message,
     SandboxMail,
     Sender,
@@ -46,7 +47,8 @@ def accounts_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Account]:
         return Account.objects.none()
     if getattr(user, "is_superuser", False):
         return Account.objects.all()
-    return Account.objects.filter(memberships__user=user.pk).distinct()
+    # Through its own table: roles that have ended are not in it.
+    return Account.objects.filter(pk__in=Membership.objects.filter(user=user.pk).values("account"))
 
 
 def access_account(user: AbstractBaseUser | AnonymousUser, slug_or_public_id: str | UUID) -> Account:

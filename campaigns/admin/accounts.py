@@ -18,6 +18,7 @@ from campaigns.admin.account_storage import STORAGE_FIELDS, StorageForm
 from campaigns.admin.account_tracking import TRACKING_FIELDS, TrackingForm
 from campaigns.admin.rights import Right
 from campaigns.admin.scoping import AccountScopedAdmin, SealpostInline
+from campaigns.admin.users import tell_roles
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Membership
 from campaigns.outbox import due
@@ -40,13 +41,12 @@ class AccountForm(LimitsForm, TrackingForm, ReadingForm, StorageForm):
     class Meta:
         model = Account
         fields = (
-            "name", "slug", "postal_address", "time_zone", "baa_status", "language", "brand_color", *LIMIT_FIELDS,
+            "name", "slug", "postal_address", "time_zone", "language", "brand_color", *LIMIT_FIELDS,
             *TRACKING_FIELDS, *READING_FIELDS, *STORAGE_FIELDS,
         )  # fmt: skip
         widgets: ClassVar[dict[str, forms.Widget]] = {"postal_address": forms.Textarea(attrs={"rows": 3})}
         labels: ClassVar[dict[str, str]] = {
             "slug": "Short name",
-            "baa_status": "Agreement under HIPAA (BAA)",
             "language": "Language of pages for readers",
             "brand_color": "Colour",
         }
@@ -96,9 +96,8 @@ class AccountAdmin(AccountScopedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:  # noqa: ARG002
         return request.user.is_superuser
 
-    def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
-        fields = ["name", "slug", "postal_address", "time_zone"]
-        basics = [*fields, "baa_status"] if request.user.is_superuser else fields
+    def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:  # noqa: ARG002
+        basics = ["name", "slug", "postal_address", "time_zone"]
         if obj is None:
             return [(None, {"fields": basics})]
         pages = ["language", "brand_color", "logo_file", "remove_logo", *READING_FIELDS]
@@ -116,6 +115,10 @@ class AccountAdmin(AccountScopedAdmin):
     def get_inline_instances(self, request: HttpRequest, obj: Account | None = None) -> Any:
         return super().get_inline_instances(request, obj) if obj is not None else []
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        tell_roles(request, formset)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         if {*LIMIT_FIELDS, "time_zone"} & set(form.changed_data) or any(formset.has_changed() for formset in formsets):
@@ -131,6 +134,4 @@ class AccountAdmin(AccountScopedAdmin):
             super().save_model(request, obj, form, change)
             return
         made = create_account(name=obj.name, slug=obj.slug, postal_address=obj.postal_address, time_zone=obj.time_zone)
-        made.baa_status = obj.baa_status
-        made.save(update_fields=["baa_status"])
         obj.pk, obj.public_id, obj.created_at = made.pk, made.public_id, made.created_at

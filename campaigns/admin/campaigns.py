@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -22,7 +22,7 @@ from campaigns.admin.local_time import WallTime
 from campaigns.admin.pages import id_of
 from campaigns.admin.rights import Right, may
 from campaigns.admin.scoping import RoomScreen, SealpostChangeList
-from campaigns.models import Account, Campaign, CampaignState
+from campaigns.models import Account, Campaign, CampaignKind, CampaignState
 from campaigns.outbox.overview import Overview, overview_campaigns
 
 
@@ -54,6 +54,10 @@ class CampaignAdmin(RoomScreen):
 
     def get_urls(self) -> list[URLPattern]:
         return [*StatisticsPages(self).urls(), *CampaignPages(self).urls(), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        # HIPAA sends have screens of their own; nothing of these pages may act on one.
+        return super().get_queryset(request).filter(kind=CampaignKind.BROADCAST)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
         return CampaignList

@@ -13,6 +13,7 @@ from django.urls import reverse
 from campaigns.admin.rights import Right, accounts_of, may
 from campaigns.models import (
     Campaign,
+    CampaignKind,
     CampaignState,
     ContactList,
     Domain,
@@ -144,7 +145,9 @@ def build_dashboard(request: HttpRequest, *, site: AdminSite) -> Dashboard:
             ),
             (
                 Campaign,
-                Campaign.objects.filter(account__in=accounts).exclude(state=CampaignState.DRAFT),
+                Campaign.objects.filter(account__in=accounts, kind=CampaignKind.BROADCAST).exclude(
+                    state=CampaignState.DRAFT
+                ),
                 "Send a campaign",
                 "Choose the template and the lists. Nothing leaves before you have seen the checks and confirmed.",
                 "Plan a campaign",
@@ -156,7 +159,7 @@ def build_dashboard(request: HttpRequest, *, site: AdminSite) -> Dashboard:
         new_campaign=reverse("admin:campaigns_campaign_add") if may(request, Right.COMPOSE) else "",
         troubled=_troubled(Domain.objects.filter(account__in=accounts)),
         steps=steps if may(request, Right.COMPOSE) or may(request, Right.MANAGE_DOMAINS) else (),
-        campaigns=_campaigns(Campaign.objects.filter(account__in=accounts)),
+        campaigns=_campaigns(Campaign.objects.filter(account__in=accounts, kind=CampaignKind.BROADCAST)),
         lists=_lists(ContactList.objects.filter(account__in=accounts)),
         imports=_imports(ImportJob.objects.filter(account__in=accounts)),
         webhooks=_stopped_webhooks(WebhookEndpoint.objects.filter(account__in=accounts)),

@@ -20,6 +20,7 @@ from campaigns.models import (
     ContactList,
     Domain,
     EmailTemplate,
+    HipaaSend,
     ImportJob,
     InboundMail,
     InboundRoute,
@@ -29,6 +30,18 @@ from campaigns.models import (
     Suppression,
     Transport,
     WebhookEndpoint,
+)
+from compliance.models import (
+    ActivityReview,
+    Approval,
+    AuditEvent,
+    Authorization,
+    Baa,
+    Disclosure,
+    EmergencyAccess,
+    Incident,
+    ShredCertificate,
+    Stop,
 )
 
 
@@ -56,6 +69,27 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str] | tuple[str, type[M
         (
             ("Campaigns", Campaign, "m3 11 18-7-7 18-3-8zM11 14l4-4"),
             ("Templates", EmailTemplate, "M4 5h16v14H4zM4 10h16M10 10v9"),
+        ),
+    ),
+    (
+        "Protected mail",
+        (
+            ("HIPAA sends", HipaaSend, "M12 3l7.5 3v5.5c0 4.5-3 7.8-7.5 9.5-4.5-1.7-7.5-5-7.5-9.5V6zM9 12l2.2 2.2L15.5 10"),
+            ("Approvals", Approval, "M4 5h16v14H4zM8 12l2.5 2.5L16 9"),
+            ("Authorizations", Authorization, "M6 3h9l4 4v14H6zM14 3v5h5M9 13h7M9 17h4"),
+            ("Emergency stop", Stop, "M8.5 3h7L21 8.5v7L15.5 21h-7L3 15.5v-7zM8.5 12h7"),
+        ),
+    ),
+    (
+        "Compliance",
+        (
+            ("Agreements", Baa, "M6 3h9l4 4v14H6zM15 3v4h4M9 12h6M9 16h4"),
+            ("Audit trail", AuditEvent, "M5 4h14v16H5zM8.5 9h7M8.5 13h7M8.5 17h4"),
+            ("Weekly reviews", ActivityReview, "M4 6h16v14H4zM4 10h16M8 3v4M16 3v4M9 15l2 2 4-4"),
+            ("Emergency access", EmergencyAccess, "M12 3 4 6v6c0 4.5 3.4 7.6 8 9 4.6-1.4 8-4.5 8-9V6zM12 8v5M12 16h.01"),
+            ("Incidents", Incident, "M12 4 2.5 20h19zM12 10v4.5M12 17h.01"),
+            ("Disclosures", Disclosure, "M4 12h11m0 0-4-4m4 4-4 4M15 4h5v16h-5"),
+            ("What is kept", ShredCertificate, "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3.5 2"),
         ),
     ),
     (

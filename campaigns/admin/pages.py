@@ -16,7 +16,6 @@ from django.urls import URLPattern, path, reverse
 
 from campaigns.errors import CampaignError
 from campaigns.models import Account
-from campaigns.models.base import Public
 
 
 class OwnPages:
@@ -118,4 +117,4 @@ def id_of(obj: models.Model) -> str:
 
 
 def id_field(model: type[models.Model]) -> str:
-    return "public_id" if issubclass(model, Public) else "pk"
+    return "public_id" if any(field.name == "public_id" for field in model._meta.fields) else "pk"

@@ -7,30 +7,27 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from campaigns.accounts import person_trail
 from campaigns.admin.dashboard import build_dashboard
+from campaigns.admin.drafts import DraftPages
 from campaigns.admin.eligibility import check_screen
+from campaigns.admin.guard import before_factor, find_way
 from campaigns.admin.navigation import build_navigation
 from campaigns.admin.rights import accounts_of
+from campaigns.admin.second_factor import SecondFactorPages
+from campaigns.admin.sign_in import SignInForm
+from campaigns.admin.watch import list_alarms
 from campaigns.errors import CampaignError, NotFound
+from campaigns.models import BaaStatus
 
 
-class SignInForm(AdminAuthenticationForm):
-    """Django's sign-in, without its word for people who may enter."""
-
-    error_messages = {
-        **AdminAuthenticationForm.error_messages,
-        "invalid_login": "The name and the password do not belong together. Mind capital and small letters.",
-    }
-
-
-class SealpostAdminSite(AdminSite):
+class SealpostAdminSite(DraftPages, SecondFactorPages, AdminSite):
     """Django's admin under our theme; who may do what comes from memberships, not from Django's permission ticks."""
 
     site_header = site_title = "Sealpost"
@@ -51,7 +48,10 @@ class SealpostAdminSite(AdminSite):
         @wraps(view)
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:
-                with timezone.override(_zone_of(request)):
+                zone, under_baa = _look_up(request)
+                if turned := find_way(request, view, under_baa=under_baa, now=timezone.now()):
+                    return turned
+                with timezone.override(zone):
                     check_screen(request, self)
                     response = view(request, *args, **kwargs)
                     # Rendered here, while the zone holds and a refusal can still become a page.
@@ -68,7 +68,17 @@ class SealpostAdminSite(AdminSite):
         context = super().each_context(request)
         # Django builds its list of every table here, with a permission check each; our navigation replaces it.
         context["nav"] = build_navigation(self, request) if context["has_permission"] else ()
-        return context
+        alarms = list_alarms(request, now=timezone.now()) if context["has_permission"] else []
+        return context | self.draft_context(request) | {"alarms": alarms}
+
+    def get_urls(self) -> list[Any]:
+        return [*self.factor_urls(), *self.draft_urls(), *super().get_urls()]
+
+    @before_factor
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if request.user.is_authenticated:
+            person_trail.note("person.signed-out", request.user)
+        return super().logout(request, extra_context)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:  # noqa: ARG002
         return []
@@ -93,10 +103,12 @@ class SealpostAdminSite(AdminSite):
         return HttpResponseRedirect(reverse("admin:index"))
 
 
-def _zone_of(request: HttpRequest) -> str:
-    """The zone of the person's account; UTC for those with several in different zones."""
-    zones = list(accounts_of(request.user).values_list("time_zone", flat=True).order_by().distinct()[:2])
-    return zones[0] if len(zones) == 1 else "UTC"
+def _look_up(request: HttpRequest) -> tuple[str, bool]:
+    """The zone of the person's account (UTC for several in different ones), and whether any is under an agreement."""
+    rows = list(accounts_of(request.user).values_list("time_zone", "baa_status").order_by().distinct())
+    zones = {zone for zone, _ in rows}
+    under_baa = any(state != BaaStatus.NONE for _, state in rows)
+    return zones.pop() if len(zones) == 1 else "UTC", under_baa
 
 
 def may_enter(user: User | AnonymousUser) -> bool:

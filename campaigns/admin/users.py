@@ -10,8 +10,11 @@ from django.contrib.auth.forms import AdminUserCreationForm, SetPasswordForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
+from django.utils import timezone
 from django.utils.html import format_html
 
+from campaigns.accounts import leaving, second_factor
+from campaigns.accounts.sessions import end_sessions
 from campaigns.admin.scoping import SealpostAdmin, SealpostInline
 from campaigns.admin.words import show_time
 from campaigns.models import Account, Membership, Role
@@ -111,15 +114,21 @@ class UserAdmin(SealpostAdmin):
         return self.has_view_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # Nobody locks themselves out.
-        return self.has_view_permission(request) and (obj is None or obj.pk != request.user.pk)
+        # Nobody locks themselves out; and who ever signed in is deactivated instead, so that the audit trail goes on naming
+        # them and nobody else gets their name (45 CFR 164.312(a)(2)(i)).
+        is_unused = obj is None or (obj.pk != request.user.pk and obj.last_login is None)
+        return self.has_view_permission(request) and is_unused
 
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request).prefetch_related("memberships__account")
         return rows if self.has_view_permission(request) else rows.none()
 
     def get_urls(self) -> list[URLPattern]:
-        return [self.page("<int:pk>/password/", self.set_password, name="password"), *super().get_urls()]
+        return [
+            self.page("<int:pk>/password/", self.set_password, name="password"),
+            self.page("<int:pk>/second-factor/", self.remove_factor, name="factor"),
+            *super().get_urls(),
+        ]
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:
@@ -132,6 +141,14 @@ class UserAdmin(SealpostAdmin):
         names = ("username", "first_name", "last_name", "email", "password1", "password2", "account", "role")
         return [(None, {"fields": names})]
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        obj = context.get("original")
+        return super().render_change_form(
+            request, context | {"has_factor": obj is not None and second_factor.is_set_up(obj)}, *args, **kwargs
+        )
+
     def get_inline_instances(self, request: HttpRequest, obj: User | None = None) -> Any:
         return super().get_inline_instances(request, obj) if obj is not None else []
 
@@ -139,9 +156,35 @@ class UserAdmin(SealpostAdmin):
         # Django asks for this mark at the door; what lies behind it is the roles' business.
         obj.is_staff = True
         super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            ended = leaving.deactivate(obj, by=_person(request), now=timezone.now())
+            messages.info(
+                request, f"Ended: {ended.sessions} sessions, {ended.keys} API keys, {ended.approvals} approvals."
+            )
         if not change and form.cleaned_data.get("account"):
-            role = form.cleaned_data.get("role") or Role.AUTHOR
-            Membership.objects.create(user=obj, account=form.cleaned_data["account"], role=role)
+            account, role = form.cleaned_data["account"], form.cleaned_data.get("role") or Role.AUTHOR
+            Membership.objects.create(user=obj, account=account, role=role)
+            leaving.give_role(obj, account=account, role=role, by=_person(request))
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        tell_roles(request, formset)
+
+    def remove_factor(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Take away the second factor of somebody with a lost or a new phone; asked once."""
+        user: User = self.find_object(request, pk)
+        title = f"Take away the second factor of {user}"
+        if request.method != "POST":
+            return self.show(
+                request, "admin/_form_page.html", title=title, obj=user, form=forms.Form(), button="Take it away",
+                button_class="btn-danger",
+                intro="They sign in with their password alone until they set up a new one. Under a HIPAA agreement that is"
+                " the first thing they are asked to do. Make sure that it is really them who asks.",
+            )  # fmt: skip
+        second_factor.remove(user, by=_person(request))
+        end_sessions(user)
+        messages.success(request, f"{user} has no second factor any more.")
+        return HttpResponseRedirect(self.url_of(user))
 
     def set_password(self, request: HttpRequest, pk: int) -> HttpResponse:
         """A new password for somebody who forgot theirs."""
@@ -149,8 +192,32 @@ class UserAdmin(SealpostAdmin):
         form: _PasswordForm = SetPasswordForm(user, request.POST or None)
         if request.method == "POST" and form.is_valid():
             form.save()
+            end_sessions(user, but=request.session.session_key)
             messages.success(request, f"{user} has a new password.")
             return HttpResponseRedirect(self.url_of(user))
         return self.show(
             request, "admin/auth/user/password.html", title=f"New password for {user}", obj=user, form=form
         )
+
+
+def tell_roles(request: HttpRequest, formset: Any) -> None:
+    """Tell the audit trail which roles a form gave and took; who lost one signs in anew."""
+    if formset.model is not Membership:
+        return
+    by = _person(request)
+    for row in formset.new_objects:
+        leaving.give_role(row.user, account=row.account, role=row.role, by=by)
+    for row in formset.deleted_objects:
+        leaving.take_role(row.user, account=row.account, role=row.role, by=by, session_key=request.session.session_key)
+    for row, changed in formset.changed_objects:
+        if changed:
+            form = next(form for form in formset.initial_forms if form.instance is row)
+            leaving.take_role(
+                row.user, account=row.account, role=form.initial["role"], by=by, session_key=request.session.session_key
+            )
+            leaving.give_role(row.user, account=row.account, role=row.role, by=by)
+
+
+def _person(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user

@@ -9,22 +9,32 @@ from django.utils import timezone
 
 _WORDS = {
     "account": ("account", "accounts"),
+    "activityreview": ("weekly review", "weekly reviews"),
     "apikey": ("API key", "API keys"),
+    "approval": ("approval", "approvals"),
+    "authorization": ("authorization", "authorizations"),
+    "auditevent": ("event", "events"),
+    "baa": ("agreement", "agreements"),
     "bouncemailbox": ("bounce mailbox", "bounce mailboxes"),
     "campaign": ("campaign", "campaigns"),
     "contact": ("person", "contacts"),
     "contactlist": ("list", "lists"),
     "domain": ("domain", "domains"),
     "emailtemplate": ("template", "templates"),
+    "emergencyaccess": ("emergency access", "emergency access"),
     "event": ("event", "events"),
+    "hipaasend": ("HIPAA send", "HIPAA sends"),
+    "incident": ("incident", "incidents"),
     "importjob": ("import", "imports"),
     "importrowerror": ("rejected row", "rejected rows"),
     "keptmail": ("stored mail", "stored mails"),
     "message": ("mail in the record", "mails in the record"),
     "mailboxmail": ("mail read before", "mails read before"),
+    "shredcertificate": ("certificate", "certificates"),
     "sandboxmail": ("mail in the sandbox", "mails in the sandbox"),
     "sender": ("sender", "senders"),
     "softbounce": ("count of returned mail", "counts of returned mail"),
+    "stop": ("emergency stop", "emergency stops"),
     "submission": ("send", "sends"),
     "subscription": ("place on a list", "places on a list"),
     "suppression": ("do-not-email entry", "do-not-email entries"),
@@ -33,6 +43,7 @@ _WORDS = {
     "webhookendpoint": ("webhook", "webhooks"),
     "webhookdelivery": ("call of a webhook", "calls of webhooks"),
     "user": ("person with access", "people with access"),
+    "disclosure": ("disclosure", "disclosures"),
     "dkimkey": ("signature key", "signature keys"),
     "dnsfinding": ("DNS result", "DNS results"),
     "domainreport": ("report", "reports"),
@@ -43,7 +54,13 @@ _WORDS = {
 }
 
 
-_TITLES = {"keptmail": "Stored mail", "sandboxmail": "Sandbox mailbox", "suppression": "Do not email"}
+_TITLES = {
+    "auditevent": "Audit trail",
+    "keptmail": "Stored mail",
+    "shredcertificate": "What is kept",
+    "sandboxmail": "Sandbox mailbox",
+    "suppression": "Do not email",
+}
 
 
 def word(opts: Options, *, count: int = 2) -> str:  # type: ignore[type-arg]

@@ -97,17 +97,28 @@ def remove_file(path: str) -> None:
 def detect_encoding(path: Path) -> str:
     """The file's encoding; raises CampaignError for an empty or binary file and where guessing would spoil names."""
     with _reading(path) as raw, _unpacked(raw) as plain:
-        head = plain.read(_HEAD)
-        _refuse_foreign(head)
-        for bom, encoding in _BOMS:
-            if head.startswith(bom):
-                return encoding
-        wide = _find_wide(head)
-        if wide:
-            return wide
-        if len(_CONTROLS.findall(head)) > len(head) * 0.02 + 8:
-            raise CampaignError("import.binary", "This is not a text file.", action="Export the contacts as CSV.")
-        return _weigh_letters(head, plain)
+        return weigh_encoding(plain)
+
+
+def weigh_encoding(plain: BinaryIO) -> str:
+    """The same for a file that is open, not compressed, and read from its beginning."""
+    head = plain.read(_HEAD)
+    _refuse_foreign(head)
+    for bom, encoding in _BOMS:
+        if head.startswith(bom):
+            return encoding
+    wide = _find_wide(head)
+    if wide:
+        return wide
+    if len(_CONTROLS.findall(head)) > len(head) * 0.02 + 8:
+        raise CampaignError("import.binary", "This is not a text file.", action="Export the contacts as CSV.")
+    return _weigh_letters(head, plain)
+
+
+def open_bytes(data: bytes) -> io.TextIOWrapper:
+    """A file in memory as text, like open_text; raises what weigh_encoding raises."""
+    encoding = weigh_encoding(io.BytesIO(data))
+    return io.TextIOWrapper(io.BytesIO(data), encoding=encoding, errors=_MARK, newline="")
 
 
 def refuse_foreign(path: Path) -> None:

@@ -6,11 +6,13 @@ from dataclasses import asdict
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.utils import timezone
 
 from campaigns.content.draft import BUILT_IN, Variable, VersionDraft, draft_of
 from campaigns.content.preflight import check_draft
 from campaigns.content.problems import TemplateError, TemplateProblem
-from campaigns.models import EmailTemplate, TemplateVersion
+from campaigns.models import BaaStatus, EmailTemplate, TemplateVersion
+from compliance.approvals.contributions import note_contribution
 
 __all__ = [
     "BUILT_IN", "TemplateError", "TemplateProblem", "Variable", "VersionDraft", "check_draft", "create_version",
@@ -28,10 +30,14 @@ def create_version(
     digest = draft.digest()
     with transaction.atomic():
         # Saves of one template wait for each other, so numbers have no gaps and no doubles.
-        locked = EmailTemplate.objects.select_for_update().get(pk=template.pk)
+        locked = EmailTemplate.objects.select_for_update(of=("self",)).select_related("account").get(pk=template.pk)
         latest = locked.latest
         if latest is not None and latest.digest == digest:
             return latest
+        if author is not None and locked.account.baa_status != BaaStatus.NONE:
+            # Whoever wrote it is not among those who approve what is made of it.
+            thing = ("template", str(locked.public_id))
+            note_contribution(thing, person_id=author.pk, part="template", now=timezone.now())
         return TemplateVersion.objects.create(
             template=locked,
             number=latest.number + 1 if latest else 1,

@@ -10,11 +10,13 @@ from campaigns.models.counts import StateCount
 from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender, UnsubscribeLevel
 from campaigns.models.events import Event, EventKind
+from campaigns.models.hipaa import HipaaSend, MessageFile, SendTerms
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
 from campaigns.models.levels import TrackingLevel
 from campaigns.models.limits import DayCount, DomainLimit, SlowDomain, TokenBucket
 from campaigns.models.messages import Message, MessageState
+from campaigns.models.people import KeptDraft, RecoveryCode, SecondFactor
 from campaigns.models.pools import LOWEST_PRIORITY, PoolAssignment, PoolMember, TransportPool
 from campaigns.models.preferences import Frequency, Goodbye, LeavingReason, Preference
 from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCount
@@ -47,15 +49,15 @@ __all__ = [
     "AddressRisk", "ApiKey", "BaaStatus", "BounceMailbox", "Breakdown", "Campaign", "CampaignKind", "CampaignState",
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
-    "EventKind", "Frequency", "Goodbye", "HitCount", "ImportJob", "ImportRowError", "ImportSeen", "ImportState",
-    "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptMail", "KeptReport", "Lane",
-    "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail", "MailboxVerdict", "Membership",
-    "Message", "MessageState", "PixelPosition", "PoolAssignment", "PoolMember", "Preference", "Purpose", "ReportKind",
-    "ReportLevel", "RequestKey", "Role", "RouteAction", "SandboxMail", "Sender", "SlowDomain", "SoftBounce",
-    "SourceKind", "Split", "StateCount", "Submission", "SubmissionState", "Subscription", "SubscriptionState",
-    "Suppression", "SuppressionImport", "SuppressionLift", "SuppressionReason", "SuppressionScope", "System",
-    "TemplateAttachment", "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink", "TrackingChoice",
-    "TrackingLevel", "Transport", "TransportPool", "Trial", "UnsubscribeLevel", "UploadedContent", "Verdict",
-    "WebhookDelivery", "WebhookEndpoint", "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity",
-    "WindowZone",
+    "EventKind", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen",
+    "ImportState", "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptDraft",
+    "KeptMail", "KeptReport", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail",
+    "MailboxVerdict", "Membership", "Message", "MessageFile", "MessageState", "PixelPosition", "PoolAssignment",
+    "PoolMember", "Preference", "Purpose", "RecoveryCode", "ReportKind", "ReportLevel", "RequestKey", "Role",
+    "RouteAction", "SandboxMail", "SecondFactor", "SendTerms", "Sender", "SlowDomain", "SoftBounce", "SourceKind",
+    "Split", "StateCount", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
+    "SuppressionImport", "SuppressionLift", "SuppressionReason", "SuppressionScope", "System", "TemplateAttachment",
+    "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink", "TrackingChoice", "TrackingLevel", "Transport",
+    "TransportPool", "Trial", "UnsubscribeLevel", "UploadedContent", "Verdict", "WebhookDelivery", "WebhookEndpoint",
+    "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
 ]  # fmt: skip

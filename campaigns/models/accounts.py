@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zoneinfo
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils import timezone
 
 from campaigns.models.base import Public, Stamped
 from campaigns.models.levels import TrackingLevel
@@ -134,12 +136,23 @@ class Role(models.TextChoices):
     VIEWER = "viewer", "Viewer"
 
 
+class _Standing(models.Manager["Membership"]):
+    """Roles that have not ended."""
+
+    def get_queryset(self) -> models.QuerySet[Membership]:
+        return super().get_queryset().filter(models.Q(ends_at=None) | models.Q(ends_at__gt=timezone.now()))
+
+
 class Membership(Stamped):
-    """A person's role in an account."""
+    """A person's role in an account; one with an end is emergency access, and from then on is not there any more."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=12, choices=Role, default=Role.AUTHOR)
+    ends_at = models.DateTimeField(null=True, editable=False)
+
+    objects = _Standing()
+    everything: ClassVar[models.Manager[Membership]] = models.Manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "account", "role"], name="membership_once")]

@@ -16,6 +16,7 @@ from uuid import UUID
 from campaigns.content.letter import Attachment
 from campaigns.errors import CampaignError
 from campaigns.models import Lane, Submission
+from campaigns.outbox.sealed_files import FileEntry
 from compliance import vault
 
 # How long the keys of protected content outlive the time in which it may leave; the content itself is wiped before.
@@ -98,7 +99,8 @@ class Payload:
 class Personal:
     """What is one recipient's alone: which heading, their part in it (to, cc, bcc), their name and values.
 
-    In the HIPAA lane the address itself, its domain as A-label, stands here and in no column.
+    In the HIPAA lane the address itself, its domain as A-label, stands here and in no column, and so do the recipient's
+    own files, whose contents lie beside the message.
     """
 
     heading: int = 0
@@ -106,6 +108,7 @@ class Personal:
     name: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     mailbox: str = ""
+    files: tuple[FileEntry, ...] = ()
 
 
 NOBODY_SPECIAL = Personal()
@@ -239,6 +242,8 @@ def _write_personal(personal: Personal) -> bytes:
     kept = {"heading": personal.heading, "part": personal.part, "name": personal.name, "values": personal.values}
     if personal.mailbox:
         kept["mailbox"] = personal.mailbox
+    if personal.files:
+        kept["files"] = [asdict(entry) for entry in personal.files]
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
@@ -279,7 +284,12 @@ def open_recipients(
             for message in messages
         ),
     )
-    return [None if text is None else Personal(**json.loads(text)) for text in opened]
+    return [None if text is None else _read_personal(text) for text in opened]
+
+
+def _read_personal(text: bytes) -> Personal:
+    kept: dict[str, Any] = json.loads(text)
+    return Personal(**{**kept, "files": tuple(FileEntry(**entry) for entry in kept.get("files", ()))})
 
 
 def open_personal(submission: Submission, sealed: bytes | None, *, message_id: str) -> Personal:

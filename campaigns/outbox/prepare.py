@@ -15,6 +15,7 @@ from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
 from campaigns.models import Lane, MessageState, Purpose, Submission
 from campaigns.outbox import facts, transports
+from campaigns.outbox.authorized import find_unauthorized
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.custody import Custody
 from campaigns.outbox.pens import open_pen
@@ -111,6 +112,8 @@ class Preparer:
             found |= preferences.too_often(
                 self._submission.account_id, keys=keys, submission_id=self._submission.pk, now=timezone.now()
             )
+        keys = [message.address_key for message in messages if message.address_key not in found]
+        found |= find_unauthorized(self._submission, keys, now=timezone.now())
         return {message.id: found[message.address_key] for message in messages if message.address_key in found}
 
     def prepare(self, message: Claimed, *, block: str) -> OutgoingEmail | Result:

@@ -15,6 +15,7 @@ from django.conf import settings
 from campaigns import addresses, tokens
 from campaigns.addresses import Address
 from campaigns.content.compile import CompiledVersion, compile_version
+from campaigns.content.letter import Attachment, enclose
 from campaigns.content.mime import MailFrame, MailRecipient
 from campaigns.content.tracked import Tracked
 from campaigns.domains import dkim
@@ -24,6 +25,7 @@ from campaigns.errors import CampaignError
 from campaigns.models import ContactList, Purpose, Sender, Submission
 from campaigns.outbox.accept import placeholder_context
 from campaigns.outbox.claim import Claimed
+from campaigns.outbox.sealed_files import open_files
 from campaigns.outbox.tracker import Tracker, is_allowed, open_tracker
 from compliance import vault
 
@@ -114,9 +116,16 @@ def _list_id(submission: Submission, *, domain: str) -> str:
 def render_message(letterhead: Letterhead, *, message: Claimed, date: datetime) -> bytes:
     """The mail for one recipient, signed; raises CampaignError when this recipient cannot be written to."""
     recipient, tracked = mail_recipient(letterhead, message), letterhead.track(message)
-    mail = letterhead.compiled.mail(letterhead.frame, recipient, date=date, tracked=tracked)
+    enclosed = enclose(_own_files(letterhead.submission, message))
+    mail = letterhead.compiled.mail(letterhead.frame, recipient, date=date, enclosed=enclosed, tracked=tracked)
     # Last, over the very bytes that leave (DK-03).
     return letterhead.signer.sign(mail) + mail if letterhead.signer else mail
+
+
+def _own_files(submission: Submission, message: Claimed) -> tuple[Attachment, ...]:
+    """Files of this recipient alone, as a HIPAA send may have."""
+    entries = message.personal.files if message.personal is not None else ()
+    return open_files(submission, entries, address_key=message.address_key) if entries else ()
 
 
 def mail_recipient(letterhead: Letterhead, message: Claimed) -> MailRecipient:

@@ -38,6 +38,8 @@ ACTIONS: dict[str, str] = {
     "suppression.lifted": "Entries that stop mail to addresses were lifted.",
     "suppression.imported": "Addresses not to write to were imported.",
     "suppression.exported": "Addresses not to write to were exported.",
+    "authorization.recorded": "Authorizations of people were recorded.",
+    "authorization.revoked": "Authorizations of a person were revoked.",
     # Copies of ordinary mail in storage
     "mail.read": "A copy of a mail in storage was read.",
     "mail.downloaded": "A copy of a mail in storage was downloaded.",
@@ -70,6 +72,7 @@ ACTIONS: dict[str, str] = {
     "audit.reviewed": "The activity of a week was reviewed.",
     "breakglass.opened": "Emergency access was opened.",
     "breakglass.closed": "Emergency access was closed.",
+    "breakglass.reviewed": "Emergency access was reviewed.",
     "incident.opened": "An incident was opened.",
     "incident.assessed": "An incident was assessed.",
     "settings.changed": "A setting that protects data was changed.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 TAGS: dict[str, str] = {
     "accounting_of_disclosures": "hipaa.evidence",
     "campaign_report": "campaign.broadcast",
+    "compliance_selfcheck": "hipaa.evidence",
     "create_account": "account.people",
     "create_api_key": "account.people",
     "create_domain": "delivery.domains",
@@ -15,6 +16,8 @@ TAGS: dict[str, str] = {
     "import_contacts": "people.profiles",
     "import_reports": "delivery.domains",
     "parse_bounces": "inbound.mail",
+    "phi_sweep": "hipaa.evidence",
+    "retention": "hipaa.retention",
     "revoke_api_key": "account.people",
     "rotate_dkim_key": "delivery.domains",
     "rotate_keys": "hipaa.retention",

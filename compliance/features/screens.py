@@ -13,6 +13,7 @@ TAGS: dict[str, str] = {
     "campaigns.ContactList": "people.profiles",
     "campaigns.Domain": "delivery.domains",
     "campaigns.EmailTemplate": "content.templates",
+    "campaigns.HipaaSend": "hipaa.send",
     "campaigns.ImportJob": "people.profiles",
     "campaigns.InboundMail": "inbound.mail",
     "campaigns.InboundRoute": "inbound.mail",
@@ -24,4 +25,14 @@ TAGS: dict[str, str] = {
     "campaigns.Transport": "delivery.transports",
     # Signed under an agreement, and of a mail they tell an id, a state and a moment.
     "campaigns.WebhookEndpoint": "delivery.reports",
+    "compliance.Approval": "hipaa.approval",
+    "compliance.Authorization": "hipaa.send",
+    "compliance.Stop": "hipaa.approval",
+    "compliance.ActivityReview": "hipaa.evidence",
+    "compliance.AuditEvent": "hipaa.evidence",
+    "compliance.Baa": "hipaa.agreements",
+    "compliance.Disclosure": "hipaa.evidence",
+    "compliance.EmergencyAccess": "account.people",
+    "compliance.Incident": "hipaa.evidence",
+    "compliance.ShredCertificate": "hipaa.retention",
 }

@@ -11,13 +11,15 @@ from compliance.models.approvals import (
     Vote,
 )
 from compliance.models.audit import AuditChain, AuditCheckpoint, AuditEvent
+from compliance.models.authorizations import Authorization
 from compliance.models.decisions import Decision
 from compliance.models.detectors import DetectorException
 from compliance.models.disclosures import Disclosure
+from compliance.models.oversight import ActivityReview, EmergencyAccess, Incident
 from compliance.models.shredding import ShredCertificate
 from compliance.vault.tables import DataKey
 
 __all__ = [
-    "Acknowledgement", "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Baa",
-    "Contribution", "DataKey", "Decision", "DetectorException", "Disclosure", "MessageProof", "ShredCertificate", "Stop", "Terms", "Vote",
+    "Acknowledgement", "ActivityReview", "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Authorization", "Baa",
+    "Contribution", "DataKey", "Decision", "DetectorException", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "ShredCertificate", "Stop", "Terms", "Vote",
 ]  # fmt: skip

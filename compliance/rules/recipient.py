@@ -48,10 +48,22 @@ def check_frequency(facts: SendFacts) -> Finding | None:
     )
 
 
+@rule("recipient.not-authorized", citation="45 CFR 164.508(a)(3), (b)(5), (c)")
+def check_authorized(facts: SendFacts) -> Finding | None:
+    """Marketing with protected data goes to nobody without a valid authorization at the moment it would leave."""
+    if facts.recipient_block != "not-authorized":
+        return None
+    return Finding(
+        "recipient.not-authorized",
+        "No valid authorization for this use is on file for this person.",
+        "Record one, or leave the person out (45 CFR 164.508).",
+    )
+
+
 @rule("recipient.suppressed", citation="16 CFR 316.5; standards UN-12, FB-02")
 def check_suppressed(facts: SendFacts) -> Finding | None:
     """A suppressed address gets no mail; a reason this rule does not know counts as suppressed."""
-    if facts.recipient_block in ("", None, "unsubscribed", "list-unsubscribed", "too-often"):
+    if facts.recipient_block in ("", None, "unsubscribed", "list-unsubscribed", "too-often", "not-authorized"):
         return None
     return Finding(
         "recipient.suppressed",

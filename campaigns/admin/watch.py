@@ -1,0 +1,46 @@
+"""What officers are told on every page until they have dealt with it: emergency access, and weeks nobody reviewed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from campaigns.accounts.second_factor import find_moment
+from campaigns.admin.guard import is_under_baa
+from campaigns.models import Membership, Role
+from compliance.models import ActivityReview, EmergencyAccess
+
+# A week has seven days, and the officer another seven.
+_OVERDUE = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    text: str
+    url: str
+    is_bad: bool = False
+
+
+def list_alarms(request: HttpRequest, *, now: datetime) -> list[Alarm]:
+    """For officers of accounts under an agreement; nothing for others."""
+    # Before the second factor nobody learns anything.
+    if not is_under_baa(request) or not find_moment(request.session):
+        return []
+    accounts = Membership.objects.filter(user=request.user.pk, role=Role.COMPLIANCE).values("account")
+    waiting = EmergencyAccess.objects.filter(account__in=accounts, reviewed_at=None).exclude(person=request.user.pk)
+    found = [
+        Alarm(
+            f"Emergency access to {access.account}: opened by {access.person}, to be reviewed by you or another officer.",
+            reverse("admin:compliance_emergencyaccess_change", args=(access.public_id,)),
+            is_bad=access.until > now,
+        )
+        for access in waiting.select_related("account", "person")[:5]
+    ]
+    late = ActivityReview.objects.filter(account__in=accounts, signed_at=None, week__lte=(now - _OVERDUE).date())
+    if late.exists():
+        text = "The activity of a week long over waits for your review. HIPAA mail is held when it waits too long."
+        found.append(Alarm(text, reverse("admin:compliance_activityreview_changelist")))
+    return found

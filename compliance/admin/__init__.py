@@ -1,0 +1,1 @@
+"""Screens of protected mail: HIPAA sends, approvals, the stop, and what may be used."""

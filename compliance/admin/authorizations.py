@@ -1,0 +1,153 @@
+"""Authorizations of people for marketing with their protected data: recorded from a file, revoked by an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern
+from django.utils import timezone
+
+from campaigns import addresses, tokens
+from campaigns.admin.pages import AccountForm
+from campaigns.admin.rights import accounts_of
+from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.words import show_time
+from campaigns.audiences.sheets import RowProblem, SheetRefused, SheetRow, read_sheet
+from campaigns.errors import AddressError
+from campaigns.models import Account, BaaStatus
+from compliance import authorizations
+from compliance.admin.acting import person_of, works_under_agreement
+from compliance.authorizations import Signed
+from compliance.models import Authorization
+
+_COLUMNS = ("reference", "signed_on", "expires_on", "paid")
+_YES, _NO = frozenset({"yes", "y", "true", "1"}), frozenset({"no", "n", "false", "0", ""})
+
+
+class RecordForm(AccountForm):
+    """A file of signed authorizations."""
+
+    file = forms.FileField(
+        label="Authorizations (CSV)",
+        help_text="Columns: Email, Reference, Signed on, Expires on (may be empty), Paid (yes or no). Dates as 2027-01-31. "
+        "Of the addresses only fingerprints are kept.",
+    )
+
+
+class RevokeForm(AccountForm):
+    """Somebody who takes back what they signed."""
+
+    address = forms.CharField(max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+
+    def clean_address(self) -> addresses.Address:
+        try:
+            return addresses.parse(self.cleaned_data["address"])
+        except AddressError as error:
+            raise forms.ValidationError(error.safe_text) from None
+
+
+@admin.register(Authorization)
+class AuthorizationAdmin(RoomScreen):
+    """Authorizations of one's accounts, by their references: whose they are, nobody can read here."""
+
+    list_display = ("reference", "signed_on", "expires_on", "is_paid", "revoked")
+    ordering = ("-pk",)
+    list_lead: ClassVar[str] = (
+        "Marketing with protected information goes only to people whose signed authorization is on file at the moment "
+        "the mail would leave (45 CFR 164.508(a)(3))."
+    )
+    add_label: ClassVar[str] = "Record authorizations"
+    change_list_template = "admin/hipaa/authorizations.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.page("revoke/", self.revoke, name="revoke"), *super().get_urls()]
+
+    @admin.display(description="Revoked")
+    def revoked(self, row: Authorization) -> str:
+        return show_time(row.revoked_at)
+
+    # --- Rights ----------------------------------------------------------------------------------
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return works_under_agreement(request) and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.accounts_to_change(request).exists()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def accounts_to_change(self, request: HttpRequest) -> QuerySet[Account]:
+        """The accounts under an agreement in which the person records authorizations."""
+        allowed = accounts_of(request.user).exclude(baa_status=BaaStatus.NONE)
+        return allowed.filter(
+            memberships__user=request.user.pk, memberships__role__in=authorizations.RECORDING_ROLES
+        ).distinct()
+
+    # --- Views -----------------------------------------------------------------------------------
+
+    def add_page(self, request: HttpRequest) -> HttpResponse:
+        """Read a file; all of it is right, or nothing is kept."""
+
+        def record(given: dict[str, Any]) -> str:
+            account: Account = given["account"]
+            signed = list(_read(read_sheet(given["file"].read()).rows, account))
+            by, now = person_of(request, account), timezone.now()
+            added = authorizations.record(account.pk, signed, owner=str(account.public_id), by=by, now=now)
+            messages.success(request, f"{added:,} authorizations recorded, {len(signed) - added:,} were known already.")
+            return self.url_of(view="changelist")
+
+        form = RecordForm(request.POST or None, request.FILES or None, accounts=self.accounts_to_change(request))
+        return self.show_form(request, form, record, title=self.add_label, button="Check and record")
+
+    def revoke(self, request: HttpRequest) -> HttpResponse:
+        """End what somebody signed; the address is compared and not kept."""
+        accounts = self.accounts_to_change(request)
+        if not accounts.exists():
+            return HttpResponseRedirect(self.url_of(view="changelist"))
+
+        def end(given: dict[str, Any]) -> str:
+            account: Account = given["account"]
+            key = tokens.address_key(given["address"], account=account.public_id)
+            by, owner = person_of(request, account), str(account.public_id)
+            count = authorizations.revoke(account.pk, address_key=key, owner=owner, by=by, now=timezone.now())
+            messages.success(request, f"{count} authorizations ended. Nothing leaves on them from now on.")
+            return self.url_of(view="changelist")
+
+        form = RevokeForm(request.POST or None, accounts=accounts)
+        title = "Somebody revoked their authorization"
+        return self.show_form(request, form, end, title=title, button="End it now", button_class="btn-danger")
+
+
+def _read(rows: tuple[SheetRow, ...], account: Account) -> Iterator[Signed]:
+    """What each row says; raises SheetRefused for all of them when one cannot be read."""
+    problems: list[RowProblem] = []
+    found: list[Signed] = []
+    for row in rows:
+        try:
+            found.append(_read_row(row.values, tokens.address_key(row.address, account=account.public_id)))
+        except (KeyError, ValueError):
+            problems.append(RowProblem(row.line, "A date, the reference or the answer to “paid” cannot be read."))
+    if problems:
+        raise SheetRefused(problems)
+    yield from found
+
+
+def _read_row(values: Mapping[str, str], key: str) -> Signed:
+    reference, signed_on, expires_on, paid = (values[name] for name in _COLUMNS)
+    if not reference or len(reference) > 60 or paid.casefold() not in _YES | _NO:
+        raise ValueError
+    ends = date.fromisoformat(expires_on) if expires_on else None
+    return Signed(key, reference, date.fromisoformat(signed_on), ends, is_paid=paid.casefold() in _YES)

@@ -1,0 +1,338 @@
+"""The pages of one HIPAA send: writing it, uploading its recipients, submitting it, and what became of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern
+from django.utils import timezone
+
+from campaigns.admin.campaign_words import explain_reasons
+from campaigns.admin.pages import refuse
+from campaigns.audiences.sheets import SheetRefused
+from campaigns.errors import CampaignError
+from campaigns.models import Account, CampaignState, HipaaSend
+from campaigns.outbox.reports import campaign_report
+from campaigns.planning import sending
+from campaigns.planning.hipaa import checking, drafting, outcome, recipients, scan, starting, submitting
+from compliance import audit, marketing
+from compliance.admin import send_preview
+from compliance.admin.acting import network_of, person_of
+from compliance.admin.send_forms import DraftForm, StatementForm, UploadForm, ValueForm, value_forms
+from compliance.admin.send_steps import CANCEL, REMOVE, RESUME, WITHDRAW, Step
+from compliance.admin.step_up import ask_for_factor
+from compliance.admin.words import BASES, ENDED, OVERRIDES, state_of
+from compliance.approvals import ending, quorum
+from compliance.approvals.quorum import NotAllowed, Person
+from compliance.audit import Ref
+from compliance.evidence.bundle import write_evidence
+from compliance.models import Approval
+
+if TYPE_CHECKING:
+    from compliance.admin.sends import HipaaSendAdmin
+
+_FOLDER = "admin/hipaa"
+_PER_PAGE = 50
+_READING_ROLES = frozenset({"author", "approver", "compliance", "auditor"})
+_Act = Callable[[HipaaSend, Person], object]
+
+
+class SendPages:
+    """Views of the HIPAA sends' admin; every one gets its send through the admin's own scoped queryset."""
+
+    def __init__(self, admin: HipaaSendAdmin) -> None:
+        self.admin = admin
+
+    def urls(self) -> list[URLPattern]:
+        page = self.admin.page
+        return [
+            page("<uuid:public_id>/edit/", self.edit, name="edit"),
+            page("<uuid:public_id>/values/", self.declare, name="values"),
+            page("<uuid:public_id>/recipients/", self.upload, name="recipients"),
+            page("<uuid:public_id>/confirm/", self.confirm_samples, name="confirm"),
+            page("<uuid:public_id>/answer/", self.answer, name="answer"),
+            page("<uuid:public_id>/submit/", self.submit, name="submit"),
+            page("<uuid:public_id>/progress/", self.show_progress, name="progress"),
+            page("<uuid:public_id>/messages/", self.list_messages, name="messages"),
+            page("<uuid:public_id>/preview/", self.preview, name="preview"),
+            page("<uuid:public_id>/evidence.zip", self.download_evidence, name="evidence"),
+            *(
+                page(f"<uuid:public_id>/{step.name}/", self._view_of(step), name=step.name)
+                for step in (REMOVE, WITHDRAW, RESUME, CANCEL)
+            ),
+        ]
+
+    # --- Writing ---------------------------------------------------------------------------------
+
+    def add(self, request: HttpRequest, account: Account) -> HttpResponse:
+        """Make a draft."""
+        by = person_of(request, account)
+        drafting.check_may_write(by)
+        form = DraftForm(request.POST or None, account=account)
+        if request.method == "POST" and form.is_valid():
+            try:
+                send = drafting.create_send(account, form.draft(), by=by, now=timezone.now())
+            except CampaignError as error:
+                refuse(form, error)
+            else:
+                return self._to(send, "values")
+        return self.admin.show(request, f"{_FOLDER}/edit.html", title=self.admin.add_label, form=form, account=account)
+
+    def edit(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Change a draft."""
+        send, by = self._find(request, public_id)
+        drafting.check_may_write(by)
+        form = DraftForm(request.POST or None, account=send.account, send=send)
+        if request.method == "POST" and form.is_valid():
+            try:
+                drafting.change_send(send, form.draft(), by=by, now=timezone.now())
+            except CampaignError as error:
+                refuse(form, error)
+            else:
+                messages.success(request, "Saved.")
+                return self._to(send)
+        return self._show(request, send, "edit.html", title="Content and purpose", form=form)
+
+    def declare(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Say of each value what it is."""
+        send, by = self._find(request, public_id)
+        drafting.check_may_write(by)
+        forms = value_forms(send, request.POST if request.method == "POST" else None)
+        if request.method == "POST" and _are_valid(forms):
+            drafting.declare_values(send, [form.declared() for form in forms], by=by, now=timezone.now())
+            messages.success(request, "Saved.")
+            return self._to(send)
+        return self._show(request, send, "values.html", title="What each value is", forms=forms)
+
+    def upload(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Take a file of recipients; nothing of it is kept unless all of it is right."""
+        send, by = self._find(request, public_id)
+        drafting.check_may_write(by)
+        form = UploadForm(request.POST or None, request.FILES or None)
+        problems: tuple[object, ...] = ()
+        if request.method == "POST" and form.is_valid():
+            try:
+                recipients.upload_recipients(send, form.upload(), by=by, now=timezone.now())
+            except CampaignError as error:
+                refuse(form, error)
+                problems = error.problems if isinstance(error, SheetRefused) else ()
+                if error.code == "recipients.shifted":
+                    form.show_shift()
+            else:
+                return self._to(send)
+        return self._show(request, send, "recipients.html", title="Recipients", form=form, problems=problems)
+
+    def confirm_samples(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Names and addresses of the masked rows belong together."""
+        return self._do(
+            request, public_id, lambda send, by: recipients.confirm_samples(send, by=by, now=timezone.now())
+        )
+
+    def answer(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Say why something the check found is no protected information."""
+
+        def act(send: HipaaSend, by: Person) -> None:
+            wanted = request.POST.get("digest", "")
+            found = [hit for hit in scan.scan_send(send, now=timezone.now()).hits if hit.digest == wanted]
+            if not found:
+                raise Http404
+            scan.answer_hit(send, found[0], reason=request.POST.get("reason", ""), by=by, now=timezone.now())
+
+        return self._do(request, public_id, act)
+
+    # --- Submitting ------------------------------------------------------------------------------
+
+    def submit(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """State what the author states, and hand it to somebody else."""
+        send, by = self._find(request, public_id)
+        drafting.check_may_write(by)
+        form = StatementForm(request.POST or None, fixed={"basis": send.terms.legal_basis})
+        if request.method == "POST" and form.is_valid():
+            try:
+                submitting.submit_send(
+                    send, attested=form.attested(), by=by, network=network_of(request), now=timezone.now()
+                )
+            except NotAllowed as error:
+                return ask_for_factor(request, error)
+            except CampaignError as error:
+                refuse(form, error)
+            else:
+                messages.success(request, "Submitted. Somebody who had no hand in it reviews it now.")
+                return self._to(send)
+        judgement = marketing.judge(send.terms.answers)
+        return self._show(request, send, "submit.html", title="Submit for approval", form=form, judgement=judgement)
+
+    def _view_of(self, step: Step) -> Callable[[HttpRequest, UUID], HttpResponse]:
+        def view(request: HttpRequest, public_id: UUID) -> HttpResponse:
+            send, by = self._find(request, public_id)
+            drafting.check_may_write(by)
+            if request.method == "POST":
+                return self._do(request, public_id, _ACTS[step.name], done=step.done)
+            count = send.terms.recipients.get("count", 0)
+            return self._show(
+                request, send, "confirm.html", title=step.title, step=step, text=step.text.format(count=count)
+            )
+
+        return view
+
+    # --- Watching --------------------------------------------------------------------------------
+
+    def show(self, request: HttpRequest, send: HipaaSend) -> HttpResponse:
+        """Where the send stands and what can be done next."""
+        by, now = person_of(request, send.account), timezone.now()
+        approvals = list(Approval.objects.filter(campaign=send.pk).select_related("submitted_by").order_by("-revision"))
+        live = drafting.find_live(send)
+        is_draft = send.state == CampaignState.DRAFT and live is None
+        context: dict[str, Any] = {
+            "approvals": [
+                (approval, *state_of(approval.state), ENDED.get(approval.ended_because, "")) for approval in approvals
+            ],
+            "live": live,
+            "is_draft": is_draft,
+            "may_write": drafting.may_write(by),
+            "may_stop": by.is_superuser or bool(by.roles & quorum.STOPPING_ROLES),
+            "may_export": bool(by.roles & _READING_ROLES),
+            "basis": BASES.get(send.terms.legal_basis, ""),
+            "judgement": marketing.judge(send.terms.answers),
+            "overrides": OVERRIDES,
+        }
+        if send.state != CampaignState.DRAFT:
+            context |= self._progress(send)
+        elif is_draft:
+            found = scan.scan_send(send, now=now)
+            context |= {
+                "findings": checking.check_send(send, scan=found, now=now),
+                "hits": found.hits,
+                "samples": recipients.open_samples(send) if drafting.may_write(by) else [],
+                "unauthorized": checking.count_unauthorized(send, now=now),
+            }
+        return self._show(request, send, "send.html", title=send.name, **context)
+
+    def show_progress(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """The progress card alone, for the page that watches."""
+        send, _ = self._find(request, public_id)
+        context = self._progress(send)
+        response = self.admin.show(request, f"{_FOLDER}/_progress.html", title="", send=send, **context).render()
+        response["X-Live"] = "true" if context["is_live"] else "false"
+        response["X-Spoken"] = context["spoken"]
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def list_messages(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """What became of each message: by id and masked address; there is no search."""
+        send, by = self._find(request, public_id)
+        if not by.roles & _READING_ROLES:
+            raise PermissionDenied
+        submission = checking.find_submission(send)
+        page = outcome.page_messages(submission, number=request.GET.get("page", ""), size=_PER_PAGE)
+        rows = outcome.list_outcomes(submission, list(page)) if submission else []
+        owner, about = str(send.account.public_id), Ref("campaign", str(send.public_id))
+        audit.note("phi.viewed", owner=owner, actor=Ref("person", str(by.id)), about=about, data={"masked": len(rows)})
+        response = self._show(request, send, "messages.html", title="Messages", page=page, rows=rows)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def preview(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """The mail with made-up values, for a sandboxed frame."""
+        send, _ = self._find(request, public_id)
+        return send_preview.answer(request, send, send.content)
+
+    def download_evidence(self, request: HttpRequest, public_id: UUID) -> HttpResponseBase:
+        """A ZIP that proves how the newest revision was approved and what became of it, without address or content."""
+        send, by = self._find(request, public_id)
+        if not by.roles & _READING_ROLES:
+            raise PermissionDenied
+        approval = Approval.objects.filter(campaign=send.pk).order_by("-revision").first()
+        if approval is None:
+            raise Http404
+        try:
+            quorum.check_factor(by)
+        except NotAllowed as error:
+            return ask_for_factor(request, error)
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+        write_evidence(
+            file,
+            approval,
+            messages=outcome.list_evidence(approval),
+            scopes=outcome.list_scopes(approval),
+            actor=Ref("person", str(by.id)),
+            now=timezone.now(),
+        )
+        file.seek(0)
+        name = f"evidence-{str(send.public_id)[:8]}.zip"
+        response = FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
+        response["Cache-Control"] = "no-store"
+        return response
+
+    # --- Pieces ----------------------------------------------------------------------------------
+
+    def _find(self, request: HttpRequest, public_id: UUID) -> tuple[HipaaSend, Person]:
+        send: HipaaSend = self.admin.find_object(request, public_id)
+        return send, person_of(request, send.account)
+
+    def _do(self, request: HttpRequest, public_id: UUID, act: _Act, *, done: str = "Saved.") -> HttpResponse:
+        """A button: the room does it or says why not, and the send's page shows what became of it."""
+        send, by = self._find(request, public_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        try:
+            act(send, by)
+        except NotAllowed as error:
+            return ask_for_factor(request, error)
+        except CampaignError as error:
+            messages.error(request, f"{error.safe_text} {error.action}".strip())
+        else:
+            messages.success(request, done)
+        return self._to(send)
+
+    def _progress(self, send: HipaaSend) -> dict[str, Any]:
+        report = campaign_report(send)
+        percent = 100 * report.settled // report.planned if report.planned else 0
+        return {
+            "report": report,
+            "percent": percent,
+            "reasons": explain_reasons(report.reasons),
+            "is_live": send.state == CampaignState.SENDING,
+            "waits_because": next((one.waits_because for one in send.submissions.all() if one.waits_until), ""),
+            "spoken": f"{report.settled:,} of {report.planned:,} done",
+            "progress_url": self.admin.url_of(send, view="progress"),
+        }
+
+    def _show(
+        self, request: HttpRequest, send: HipaaSend, template: str, *, title: str, **context: Any
+    ) -> HttpResponse:
+        return self.admin.show(request, f"{_FOLDER}/{template}", title=title, obj=send, send=send, **context)
+
+    def _to(self, send: HipaaSend, view: str = "change") -> HttpResponseRedirect:
+        return HttpResponseRedirect(self.admin.url_of(send, view=view))
+
+
+def _withdraw(send: HipaaSend, by: Person) -> None:
+    live = drafting.find_live(send)
+    if live is not None:
+        ending.withdraw(live, by=by, now=timezone.now())
+
+
+def _resume(send: HipaaSend, by: Person) -> None:
+    drafting.check_may_write(by)
+    sending.resume(send)
+
+
+def _are_valid(forms: list[ValueForm]) -> bool:
+    """Whether all are, asking each: a page shows every mistake at once."""
+    return not [form for form in forms if not form.is_valid()]
+
+
+_ACTS: dict[str, _Act] = {
+    REMOVE.name: lambda send, by: recipients.remove_recipients(send, by=by, now=timezone.now()),
+    WITHDRAW.name: _withdraw,
+    CANCEL.name: lambda send, by: starting.cancel_send(send, by=by, now=timezone.now()),
+    RESUME.name: _resume,
+}
