@@ -11,16 +11,29 @@ from django.conf import settings
 from django.utils import timezone
 
 from campaigns import jobs
-from campaigns.audiences import checking, importing
+from campaigns.audiences import checking, importing, suppression_imports
 from campaigns.content import uploads
 from campaigns.domains.lookup import make_resolver
 from campaigns.domains.reports import forget_old_reports
 from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
-from campaigns.inbound import ending, mailboxes, processing
+from campaigns.inbound import ending, kept_reports, mailboxes, processing
 from campaigns.inbound import telling as inbound_telling
 from campaigns.models import Domain, ImportState
-from campaigns.outbox import claim, control, deliveries, dispatch, due, finish, rates, recovery, repeats, stream
+from campaigns.outbox import (
+    claim,
+    control,
+    deliveries,
+    dispatch,
+    due,
+    finish,
+    rates,
+    recovery,
+    repeats,
+    slowing,
+    stream,
+    trials,
+)
 from campaigns.planning import fanout, sending
 from campaigns.planning.hipaa import starting
 from campaigns.storage import archive, retention
@@ -35,6 +48,7 @@ IMPORT_BUDGET = 120.0  # seconds: well below the time after which a job is taken
 CHECK_BUDGET = 120.0  # seconds
 
 _IMPORT = "campaigns.tasks.run_import"
+_SUPPRESSIONS = suppression_imports.RUN
 _DISPATCH = "campaigns.tasks.dispatch_submission"
 _PLAN = "campaigns.tasks.plan_submission"
 _MAILBOX = "campaigns.tasks.look_into_mailbox"
@@ -58,6 +72,12 @@ def run_import(job_id: int) -> None:
     # Still running and in nobody's hands: only the budget ended.
     if job.state == ImportState.RUNNING and job.lease_until is None:
         jobs.ring(_IMPORT, job_id)
+
+
+def import_suppressions(job_id: int) -> None:
+    """Read the rest of a file of addresses not to write to, or as much as a job may take; rings again while rows are left."""
+    if suppression_imports.run_import(job_id, budget_seconds=IMPORT_BUDGET):
+        jobs.ring(_SUPPRESSIONS, job_id)
 
 
 def check_addresses(run_id: int) -> None:
@@ -176,6 +196,8 @@ def _judge_hits(now: datetime) -> None:
 def _ring_for_imports(now: datetime) -> None:
     for job_id in importing.find_stopped(now=now):
         jobs.ring(_IMPORT, job_id)
+    for job_id in suppression_imports.find_stopped(now=now):
+        jobs.ring(_SUPPRESSIONS, job_id)
 
 
 def _ring_for_checks(now: datetime) -> None:
@@ -219,9 +241,12 @@ def look_at_domain(domain_id: int) -> None:
 
 
 def forget_expired() -> None:
-    """Delete what is kept for some days only: uploaded content, results of address checks, mail that came in. Runs every hour."""
+    """Delete what is kept for some days only: uploads, results of address checks, trials, mail that came in. Runs every hour."""
     now = timezone.now()
     uploads.wipe_expired(now=now)
+    trials.forget_old(now=now)
+    slowing.forget_recovered(now=now)
+    kept_reports.forget_old(now=now)
     checking.forget_checks(now=now)
     ending.forget_old(now=now, keep=timedelta(days=settings.INBOUND_KEEP_DAYS))
 

@@ -363,6 +363,8 @@ INBOUND_KEEP_DAYS = env.integer("INBOUND_KEEP_DAYS", 90, low=1, high=3650)
 # Where links and pictures of mails lead to, unless their domain has a host of its own.
 TRACKING_URL = env.web_url("TRACKING_URL", PUBLIC_URL)
 # How long a hit waits for others before it is written down; 0 writes each before it is answered.
+# Days for which bounces and complaints can be read as they came; 0 keeps none.
+REPORTS_KEPT_DAYS = env.integer("REPORTS_KEPT_DAYS", 14, low=0, high=365)
 TRACKING_FLUSH_MS = env.integer("TRACKING_FLUSH_MS", 100, low=0, high=10_000)
 # A link nobody sees, in every tracked mail: what follows it is a machine. Some spam filters dislike hidden links.
 TRACKING_DECOY = env.boolean("TRACKING_DECOY", False)

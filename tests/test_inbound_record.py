@@ -9,7 +9,7 @@ import pytest
 
 from campaigns import tokens
 from campaigns.inbound.correlate import find_keys
-from campaigns.inbound.record import MOST_OWN_FAULTS, Recorded, Result, record_bounce
+from campaigns.inbound.record import Recorded, Result, record_bounce
 from campaigns.inbound.reports import read_report
 from campaigns.models import (
     Account,
@@ -27,6 +27,7 @@ from campaigns.models import (
     SuppressionReason,
     SuppressionScope,
 )
+from campaigns.outbox.refusals import MOST_OWN_FAULTS
 from campaigns.planning import fanout, sending
 from campaigns.tokens import UnsubscribeClaim
 from tests.factories import make_account, make_campaign, make_contact, make_list

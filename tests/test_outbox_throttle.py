@@ -54,7 +54,7 @@ def warm(account: Account, started_on: date) -> Sender:
 
 def test_without_limits_nothing_is_asked(account: Account, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     limits = open_limits(make_submission(account))
-    assert limits.none
+    assert limits.limits_nothing(NOW)
     with django_assert_num_queries(0):
         assert limits.take(500, now=NOW).count == 500
         limits.give_back(3, now=NOW)
@@ -141,7 +141,7 @@ def test_a_campaign_s_limit_is_its_own(account: Account) -> None:
 
 def test_a_limit_of_nothing_is_none(account: Account) -> None:
     limit(account, max_per_second=0)
-    assert open_limits(make_submission(account)).none
+    assert open_limits(make_submission(account)).limits_nothing(NOW)
 
 
 def test_a_recipient_domain_has_a_pace_of_its_own(account: Account) -> None:
@@ -178,7 +178,7 @@ def test_a_batch_for_many_domains_asks_once(
 def test_another_account_s_limits_are_not_ours(account: Account) -> None:
     stranger = make_account(max_per_second=1)
     DomainLimit.objects.create(account=stranger, domain="slow.example", max_per_second=1)
-    assert open_limits(make_submission(account)).none
+    assert open_limits(make_submission(account)).limits_nothing(NOW)
 
 
 # --- Warm-up ---------------------------------------------------------------------------------------------------------

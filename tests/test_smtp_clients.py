@@ -1,6 +1,7 @@
 """Mail programs as they are: what each of them hands in is in the sandbox as the same mail (standards.md 3).
 
-swaks and msmtp are Debian packages that .ci/run installs, nodemailer comes from npm; without one its tests are skipped.
+swaks, msmtp and PHPMailer are Debian packages that .ci/run installs, nodemailer comes from npm; without one its tests are
+skipped.
 """
 
 from __future__ import annotations
@@ -318,3 +319,46 @@ def test_nodemailer_with_pictures_attachments_and_dsn(door: Door, program: Progr
         ("image/png", "logo.png", "logo@shop", PNG),
         ("application/pdf", "sąskaita.pdf", "", PDF),
     ]
+
+
+# --- PHPMailer, which is what WordPress sends with ------------------------------------------------------------------
+
+PHPMAILER = Path("/usr/share/php/libphp-phpmailer/autoload.php")
+needs_phpmailer = pytest.mark.skipif(
+    shutil.which("php") is None or not PHPMAILER.exists(),
+    reason="PHPMailer is not installed (apt-get install php-cli libphp-phpmailer)",
+)
+
+
+def phpmailer(door: Door, program: Program, *, secure: str, tmp_path: Path, **change: str) -> Any:
+    order = {
+        "port": door.tls if secure == "ssl" else door.starttls, "secure": secure, "password": program.secret,
+        "authority": str(tmp_path / "authority.pem"), "from": f"shop@{program.domain.name}", "to": "ona@example.net",
+        "reply_to": "help@example.net", "subject": "Užsakymas 17: ačiū", "text": TEXT, "html": HTML,
+        "picture": base64.b64encode(PNG).decode(), "file": base64.b64encode(PDF).decode(),
+    }  # fmt: skip
+    return run(["php", str(HERE / "phpmailer" / "send.php")], text=json.dumps(order | change).encode())
+
+
+@needs_phpmailer
+@pytest.mark.parametrize("secure", ["tls", "ssl"])
+def test_phpmailer_with_a_picture_and_an_attachment(door: Door, program: Program, tmp_path: Path, secure: str) -> None:
+    done = phpmailer(door, program, secure=secure, tmp_path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    mail = first_mail(program)
+    assert (str(mail["to"]), str(mail["subject"])) == ("Ona Ąžuolė <ona@example.net>", "Užsakymas 17: ačiū")
+    assert str(mail["reply-to"]) == "help@example.net"
+    assert Message.objects.get().client_id == f"php-{secure}"
+    assert parts(mail) == [
+        ("text/plain", "", "", TEXT.rstrip("\n")),
+        ("text/html", "", "", HTML.rstrip("\n")),
+        ("image/png", "logo.png", "logo@shop", PNG),
+        ("application/pdf", "sąskaita.pdf", "", PDF),
+    ]
+
+
+@needs_phpmailer
+def test_phpmailer_hears_a_clear_no(door: Door, program: Program, tmp_path: Path) -> None:
+    done = phpmailer(door, program, secure="tls", tmp_path=tmp_path, **{"from": "a@example.org"})
+    assert (done.returncode, b"550" in done.stderr) == (1, True), done.stderr
+    assert not Message.objects.exists()

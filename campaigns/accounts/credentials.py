@@ -39,7 +39,8 @@ _SENDING = frozenset({"email:message:send", "message:send", "email:logs:read"})
 class Credential:
     """A program that was let in: for which account, to do what.
 
-    `key` is None for a person's name and password. `key_id_for_logs` names the credential and nobody.
+    `key` is None for a person's name and password. `key_id_for_logs` names the credential and nobody. With `to_sandbox`
+    nothing it sends leaves the house.
     """
 
     account: Account
@@ -48,6 +49,7 @@ class Credential:
     scopes: frozenset[str]
     key: ApiKey | None
     key_id_for_logs: str
+    to_sandbox: bool = False
 
 
 class CredentialRefused(CampaignError):

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 
 from campaigns.accounts.keys import MOST_PER_SECOND, SCOPES, create_key, revoke_key
 from campaigns.accounts.scopes import describe_scopes
+from campaigns.admin.console import ConsolePages
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.rights import Right
 from campaigns.admin.scoping import RoomScreen
@@ -142,7 +143,8 @@ class ApiKeyAdmin(RoomScreen):
         return format_html('<span class="badge is-ok">{}</span>', "Works")
 
     def get_urls(self) -> list[URLPattern]:
-        return [self.page("<uuid:public_id>/revoke/", self.revoke, name="revoke"), *super().get_urls()]
+        revoke = self.page("<uuid:public_id>/revoke/", self.revoke, name="revoke")
+        return [revoke, *ConsolePages(self).urls(), *super().get_urls()]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         # A revoked key stays, so that one can still see what it was.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from campaigns.admin.campaign_figures import Figure, read_figures
-from campaigns.admin.campaign_waiting import explain_wait
+from campaigns.admin.campaign_waiting import explain_slowing, explain_wait
 from campaigns.admin.campaign_words import Reason, explain_reasons, people
 from campaigns.models import Campaign, CampaignState, Submission, SubmissionState
 from campaigns.outbox.reports import SendReport, live_report
@@ -43,6 +43,7 @@ class Progress:
     reasons: tuple[Reason, ...]
     figures: tuple[Figure, ...] = ()
     waiting: str = ""
+    slowed: str = ""
     # Milliseconds until the next look, 0 for none: readers open and click long after the last mail has left.
     every: int = 0
 
@@ -90,6 +91,7 @@ def measure_progress(campaign: Campaign, *, now: datetime, earlier: Sample | Non
         reasons=tuple(explain_reasons(report.reasons)),
         figures=read_figures(campaign, submission, report=report),
         waiting=waiting,
+        slowed=explain_slowing(campaign, submission, report, now=now),
         every=_every(submission, now=now),
     )
 

@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 from campaigns.models import Campaign, CampaignState, Submission, SubmissionState
 from campaigns.outbox import breaker, due
 from campaigns.outbox.reports import SendReport
+from campaigns.outbox.slowing import Slowdown, list_slowed
 
 # Shorter pauses are the rhythm of a campaign that is under way.
 _WORTH_SAYING = timedelta(seconds=30)
+_NAMED = 5
 
 
 def explain_wait(campaign: Campaign, submission: Submission | None, report: SendReport, *, now: datetime) -> str:
@@ -31,6 +33,24 @@ def explain_wait(campaign: Campaign, submission: Submission | None, report: Send
     if following is None or following < now + _WORTH_SAYING:
         return ""
     return f"Everybody whose turn it was has had it. The next mail leaves {say_when(following, zone, now)}."
+
+
+def explain_slowing(campaign: Campaign, submission: Submission | None, report: SendReport, *, now: datetime) -> str:
+    """Which destinations get their mail slowly because they asked for it; empty when none does, or nothing waits."""
+    if submission is None or campaign.state != CampaignState.SENDING or not report.waiting:
+        return ""
+    slowed = list_slowed(submission.transport_id, now=now)
+    said = [_say_slowdown(domain, entry, campaign.account.time_zone, now) for domain, entry in slowed.items()]
+    if not said:
+        return ""
+    more = f" And {len(said) - _NAMED} more." if len(said) > _NAMED else ""
+    return f"Too much mail at once for some: {'; '.join(said[:_NAMED])}.{more} Everybody else gets theirs as ever."
+
+
+def _say_slowdown(domain: str, slowdown: Slowdown, zone: str, now: datetime) -> str:
+    if slowdown.paused_until > now:
+        return f"{domain} gets the next {say_when(slowdown.paused_until, zone, now)}"
+    return f"{domain} gets {slowdown.rate.per_second * 60:,.0f} a minute"
 
 
 def say_when(at: datetime, zone: str, now: datetime) -> str:

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from campaigns import addresses, tokens
+from campaigns.admin.contact_timeline import show_timeline
 from campaigns.admin.contact_tracking import save_choice, show_choice
 from campaigns.admin.inbox import recent_answers
 from campaigns.admin.pages import AccountForm
@@ -25,7 +26,8 @@ from campaigns.admin.scoping import RoomScreen
 from campaigns.audiences.consent import subscribe, unsubscribe_lists
 from campaigns.audiences.contacts import change_attributes, create_contact
 from campaigns.errors import AddressError, CampaignError
-from campaigns.models import ConsentKind, Contact, ContactList, Subscription, SubscriptionState, Suppression
+from campaigns.inbound.kept_reports import open_report
+from campaigns.models import ConsentKind, Contact, ContactList, KeptReport, Subscription, SubscriptionState, Suppression
 from campaigns.tracking.timeline import recent_mails
 
 _FOLDER = "admin/campaigns/contact"
@@ -77,6 +79,8 @@ class ContactAdmin(RoomScreen):
             self.page("<uuid:public_id>/subscribe/", self.subscribe, name="subscribe"),
             self.page("<uuid:public_id>/unsubscribe/", self.unsubscribe, name="unsubscribe"),
             self.page("<uuid:public_id>/tracking/", self.note_choice, name="tracking"),
+            self.page("<uuid:public_id>/story/", self.show_story, name="story"),
+            self.page("<uuid:public_id>/story/<uuid:report_id>/", self.show_report, name="report"),
             *super().get_urls(),
         ]
 
@@ -155,6 +159,7 @@ class ContactAdmin(RoomScreen):
             subscribe_url=self.url_of(contact, view="subscribe"),
             unsubscribe_url=self.url_of(contact, view="unsubscribe"),
             mails=recent_mails(contact),
+            story_url=self.url_of(contact, view="story"),
             answers=recent_answers(request, contact),
             **show_choice(contact, url=self.url_of(contact, view="tracking")),
             delete_url=self.url_of(contact, view="delete"),
@@ -190,6 +195,28 @@ class ContactAdmin(RoomScreen):
         else:
             messages.error(request, "Choose what this person said.")
         return HttpResponseRedirect(self.url_of(contact))
+
+    def show_story(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """What happened with the person, and why mail to them stopped."""
+        contact: Contact = self.find_object(request, public_id)
+
+        def url_of_report(report: KeptReport) -> str:
+            return reverse("admin:campaigns_contact_report", args=(contact.public_id, report.public_id))
+
+        timeline = show_timeline(contact, before=request.GET.get("before", ""), report_url=url_of_report)
+        return self.show(request, f"{_FOLDER}/timeline.html", title="What happened", obj=contact, **timeline)
+
+    def show_report(self, request: HttpRequest, public_id: UUID, report_id: UUID) -> HttpResponse:
+        """What came back, as text: nothing of it is run, loaded or followed."""
+        contact: Contact = self.find_object(request, public_id)
+        report = get_object_or_404(KeptReport, public_id=report_id, message__contact=contact)
+        opened = open_report(report)
+        if opened is None:
+            raise Http404
+        return self.show(
+            request, f"{_FOLDER}/report.html", title="What came back", obj=contact, report=report, opened=opened,
+            story_url=self.url_of(contact, view="story"),
+        )  # fmt: skip
 
     def unsubscribe(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Take the person off one list; they stay off whatever a later file says."""

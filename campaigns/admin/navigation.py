@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth.models import User
@@ -62,7 +62,8 @@ class Group:
 
 
 _HOME_ICON = "M4 11.5 12 5l8 6.5V20h-5.5v-5h-5v5H4z"
-_GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
+# A label, the table whose screen it is, and an icon; the view of that screen where it is not its list.
+_GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str] | tuple[str, type[Model], str, str], ...]], ...] = (
     (
         "Write and send",
         (
@@ -122,6 +123,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
         "Settings",
         (
             ("API keys", ApiKey, "M8 20a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9zM11.2 12.3 20 3.5M16.5 7l2.5 2.5M13.5 10l1.8 1.8"),
+            ("Test console", ApiKey, "M4 5h16v14H4zM7.5 9.5 10 12l-2.5 2.5M12.5 14.5H16", "console"),
             ("Webhooks", WebhookEndpoint, "M12 8.5a3.5 3.5 0 1 0-3.4-4.3M12 8.5l-4 7M7 20a3 3 0 1 0 0-6M17 20a3 3 0 1 0-2.6-4.5L10 8M7 17h7"),
             ("Accounts", Account, "M5 20V6l7-3 7 3v14M9 9h.01M15 9h.01M9 13h.01M15 13h.01M10 20v-3h4v3M3 20h18"),
             ("People with access", User, "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 20a6.5 6.5 0 0 1 13 0M16 4.5a3.5 3.5 0 0 1 0 6M18 14a6.5 6.5 0 0 1 3.5 6"),
@@ -133,20 +135,26 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str], ...]], ...] = (
 def build_navigation(site: AdminSite, request: HttpRequest) -> tuple[Group, ...]:
     """The groups of screens this person may see, without empty groups."""
     home = reverse("admin:index")
+    found = [
+        (title, [_link(*entry) for entry in entries if _may_see(site, request, *entry)]) for title, entries in _GROUPS
+    ]
+    # Of screens below each other the person is on the deepest.
+    here = max(
+        (link.url for _, links in found for link in links if request.path.startswith(link.url)), key=len, default=""
+    )
     groups = [Group("", (Item("Home", home, _HOME_ICON, request.path == home),))]
-    for title, entries in _GROUPS:
-        items = tuple(
-            _link(request, label=label, model=model, icon=icon)
-            for label, model, icon in entries
-            if site.is_registered(model)
-            and site.get_model_admin(model).has_view_permission(request)
-            and is_shown(request, model)
-        )
-        if items:
-            groups.append(Group(title, items))
+    for title, links in found:
+        if links:
+            groups.append(Group(title, tuple(replace(link, current=link.url == here) for link in links)))
     return tuple(groups)
 
 
-def _link(request: HttpRequest, *, label: str, model: type[Model], icon: str) -> Item:
-    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    return Item(label, url, icon, request.path.startswith(url))
+def _may_see(site: AdminSite, request: HttpRequest, _: str, model: type[Model], __: str, view: str = "") -> bool:
+    if not site.is_registered(model) or not is_shown(request, model):
+        return False
+    screen = site.get_model_admin(model)
+    return screen.has_add_permission(request) if view else screen.has_view_permission(request)
+
+
+def _link(label: str, model: type[Model], icon: str, view: str = "changelist") -> Item:
+    return Item(label, reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}"), icon, current=False)

@@ -4,71 +4,24 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from campaigns import addresses, tokens
 from campaigns.admin.contacts import LookupForm
-from campaigns.admin.pages import AccountForm
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
 from campaigns.admin.scoping import RoomScreen, scope_rows
+from campaigns.admin.suppression_files import SuppressionFiles
+from campaigns.admin.suppression_forms import SCOPES, THEIR_OWN, LiftForm, NewSuppressionForm
 from campaigns.audiences import suppression
 from campaigns.errors import AddressError
-from campaigns.models import ContactList, Suppression, SuppressionReason, SuppressionScope
+from campaigns.models import Contact, ContactList, Suppression, SuppressionScope
 
 _FOLDER = "admin/campaigns/suppression"
-_SCOPES = (
-    (SuppressionScope.MARKETING, "No marketing"),
-    (SuppressionScope.EVERYTHING, "Nothing at all, not even mail they asked for"),
-    (SuppressionScope.LIST, "Nothing for one list"),
-)
-_BY_HAND = (
-    SuppressionReason.MANUAL,
-    SuppressionReason.UNSUBSCRIBED,
-    SuppressionReason.COMPLAINT,
-    SuppressionReason.BOUNCE,
-)
-_REASONS = tuple((reason.value, reason.label) for reason in _BY_HAND)
-
-
-class NewSuppressionForm(AccountForm):
-    address = forms.CharField(
-        max_length=254,
-        widget=forms.EmailInput(),
-        help_text="Only a fingerprint is stored, so the entry outlives the contact and names nobody.",
-    )
-    scope = forms.ChoiceField(
-        label="They get", choices=_SCOPES, initial=SuppressionScope.MARKETING, widget=forms.RadioSelect
-    )
-    list = forms.ModelChoiceField(
-        label="The list", queryset=ContactList.objects.none(), required=False, empty_label="Choose a list"
-    )
-    reason = forms.ChoiceField(label="Why", choices=_REASONS)
-    note = forms.CharField(max_length=200, required=False, help_text="For yourselves. Please no address here.")
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        chosen = cleaned.get("list")
-        if cleaned.get("scope") != SuppressionScope.LIST:
-            cleaned["list"] = None
-        elif chosen is None:
-            self.add_error("list", "Choose the list.")
-        elif cleaned.get("account") and chosen.account_id != cleaned["account"].pk:
-            self.add_error("list", "This list belongs to another account.")
-        if "@" in cleaned.get("note", ""):
-            self.add_error("note", "Please leave addresses out of the note.")
-        return cleaned
-
-
-class LiftForm(forms.Form):
-    note = forms.CharField(
-        label="Why", max_length=200, help_text="Such as “asked by phone on 3 March”. It is kept with your name."
-    )
 
 
 @admin.register(Suppression)
@@ -92,13 +45,19 @@ class SuppressionAdmin(RoomScreen):
     def scope_words(self, row: Suppression) -> str:
         if row.scope == SuppressionScope.SENDER:
             return f"No marketing from {row.sender}"
-        return dict(_SCOPES)[SuppressionScope(row.scope)]
+        return dict(SCOPES)[SuppressionScope(row.scope)]
 
     def get_urls(self) -> list[URLPattern]:
-        return [self.page("lookup/", self.look_up, name="lookup"), *super().get_urls()]
+        look_up = self.page("lookup/", self.look_up, name="lookup")
+        return [look_up, *SuppressionFiles(self).urls(), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"lookup": LookupForm(), "lookup_url": self.url_of(view="lookup")}
+        context = {
+            "lookup": LookupForm(),
+            "lookup_url": self.url_of(view="lookup"),
+            "import_url": self.url_of(view="import"),
+            "export_url": self.url_of(view="export"),
+        }
         response: HttpResponse = super().changelist_view(request, context | (extra_context or {}))
         return response
 
@@ -116,7 +75,10 @@ class SuppressionAdmin(RoomScreen):
         keys = [tokens.address_key(address, account=account.public_id) for account in accounts_of(request.user)]
         rows = self.get_queryset(request).filter(address_key__in=keys).select_related("list", "account")
         found = [(row, self.scope_words(row), self.url_of(row)) for row in rows]
-        return self.show(request, f"{_FOLDER}/found.html", title="What is known of this address", found=found)
+        people = Contact.objects.filter(account__in=accounts_of(request.user), address_key__in=keys)
+        stories = [reverse("admin:campaigns_contact_story", args=(person.public_id,)) for person in people]
+        title = "What is known of this address"
+        return self.show(request, f"{_FOLDER}/found.html", title=title, found=found, stories=stories)
 
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Add one address."""
@@ -136,8 +98,8 @@ class SuppressionAdmin(RoomScreen):
             messages.success(request, "Remembered. It counts from the very next mail on.")
             return self.url_of(view="changelist")
 
-        form = NewSuppressionForm(request.POST or None, accounts=self.accounts_to_change(request))
-        form.fields["list"].queryset = scope_rows(ContactList, request)  # type: ignore[attr-defined]
+        lists = scope_rows(ContactList, request)
+        form = NewSuppressionForm(request.POST or None, accounts=self.accounts_to_change(request), lists=lists)
         return self.show_form(request, form, add, title=self.add_label, button="Do not write to them")
 
     def row_page(self, request: HttpRequest, row: Suppression, /) -> HttpResponse:
@@ -148,17 +110,18 @@ class SuppressionAdmin(RoomScreen):
         def lift(given: dict[str, Any]) -> str:
             # The admin log keeps who, when and why; the row's own text names nobody.
             self.log_change(request, row, f"Lifted {timezone.now():%Y-%m-%d}: {given['note']}")
-            suppression.lift(row)
+            suppression.lift(row, note=given["note"], by=request.user)
             messages.success(request, "Lifted. Lists this person had left stay left.")
             return self.url_of(view="changelist")
 
         return self.show_form(
             request,
-            LiftForm(request.POST or None),
+            LiftForm(request.POST or None, row=row),
             lift,
             title=self.scope_words(row),
             template=f"{_FOLDER}/page.html",
             row=row,
+            is_their_own=row.reason in THEIR_OWN,
             may_change=self.has_change_permission(request, row),
         )
 

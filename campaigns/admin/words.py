@@ -49,6 +49,7 @@ _WORDS = {
     "domainreport": ("report", "reports"),
     "dmarccount": ("line of a report", "lines of reports"),
     "tlscount": ("line of a report", "lines of reports"),
+    "trial": ("request of the test console", "requests of the test console"),
     "membership": ("role of a person", "roles of people"),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
@@ -11,6 +13,7 @@ from campaigns.accounts.keys import Credential
 from campaigns.accounts.lanes import require_door
 from campaigns.accounts.presented import find_remote
 from campaigns.accounts.refusals import note_refusal
+from campaigns.accounts.vouching import find_vouched
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Lane
 
@@ -26,9 +29,7 @@ class Allow:
     def __call__(self, request: HttpRequest) -> Credential:
         """Raises CampaignError with status 401, 403 or 429."""
         now = timezone.now()
-        header = request.headers.get("Authorization", "")
-        remote = find_remote(request.META, behind_proxy=settings.BEHIND_PROXY)
-        credential = keys.authenticate(header, remote=remote, now=now)
+        credential = find_vouched(request) or _authenticate(request, now=now)
         try:
             # The ordinary door is for ordinary accounts and keys.
             require_door(credential, Lane.STANDARD, capability="api.email")
@@ -38,6 +39,12 @@ class Allow:
         keys.require_scope(credential, *self.scopes)
         limits.take_request(credential, operation=self.operation, now=now)
         return credential
+
+
+def _authenticate(request: HttpRequest, *, now: datetime) -> Credential:
+    header = request.headers.get("Authorization", "")
+    remote = find_remote(request.META, behind_proxy=settings.BEHIND_PROXY)
+    return keys.authenticate(header, remote=remote, now=now)
 
 
 def account_of(request: HttpRequest) -> Account:

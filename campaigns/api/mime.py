@@ -78,9 +78,9 @@ def send_mime_email(request: HttpRequest, body: MimeRequest) -> HttpResponse:
     credential: Credential = request.auth  # type: ignore[attr-defined]
     sender, mail = _read(body, now=now)
     with _faults_at("from" if sender is not None else "mimeMessage"):
-        load_rights(credential.account).require(mail.sender.domain)
+        load_rights(credential.account, to_sandbox=credential.to_sandbox).require(mail.sender.domain)
     controls, recipients = _controls(body, mail.controls), _recipients(body, mail)
-    origin = Origin(credential.account, Door.HTTP, credential.purpose, credential.lane)
+    origin = Origin(credential.account, Door.HTTP, credential.purpose, credential.lane, credential.to_sandbox)
     with _faults_at("mimeMessage"):
         batch = compose_batch(mail, origin=origin, recipients=recipients, controls=controls, now=now)
     check_batch(batch)
@@ -92,7 +92,7 @@ def send_mime_email(request: HttpRequest, body: MimeRequest) -> HttpResponse:
     named = (("header", given), ("bulk", body.bulk_id), ("message", controls.message_id))
     keys = [f"{kind}:{name}" for kind, name in named if name]
     text = body.model_dump_json(exclude_unset=True).encode() if keys else b""
-    answer = repeats.answer_once(credential.account, keys=keys, body=text, make=make)
+    answer = repeats.answer_once(credential.account, keys=keys, body=text, make=make, in_sandbox=credential.to_sandbox)
     return HttpResponse(answer, content_type="application/json")
 
 

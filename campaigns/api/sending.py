@@ -103,6 +103,7 @@ def send_composed(
         send_at=send_at,
         bulk_id=shown,
         lane=credential.lane,
+        to_sandbox=credential.to_sandbox,
     )
     check_batch(batch, malformed=len(composed.malformed))
 
@@ -113,7 +114,7 @@ def send_composed(
         return encode(_answer(shown, accepted, composed.malformed, key=key, status=status))
 
     text = body.model_dump_json(exclude_unset=True).encode() if keys else b""
-    answer = repeats.answer_once(credential.account, keys=keys, body=text, make=make)
+    answer = repeats.answer_once(credential.account, keys=keys, body=text, make=make, in_sandbox=credential.to_sandbox)
     return HttpResponse(answer, content_type="application/json")
 
 

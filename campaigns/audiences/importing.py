@@ -167,12 +167,13 @@ def write_errors(job: ImportJob, file: Writable) -> int:
     writer.writerow(["line", "reason", "code", "value"])
     count = 0
     for error in job.row_errors.order_by("line", "id").iterator():
-        writer.writerow([error.line, *map(_guard, (error.reason, error.code, error.value))])
+        writer.writerow([error.line, *map(guard_cell, (error.reason, error.code, error.value))])
         count += 1
     return count
 
 
-def _guard(text: str) -> str:
+def guard_cell(text: str) -> str:
+    """The text as a cell that no spreadsheet runs."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 

@@ -16,6 +16,7 @@ from campaigns.models import (
     Contact,
     Event,
     KeptMail,
+    KeptReport,
     Message,
     Preference,
     SandboxMail,
@@ -58,6 +59,7 @@ def erase_person(account: Account, *, address_key: str) -> None:
         mails.update(recipient="", placeholders_sealed=None)
         SandboxMail.objects.filter(account=account, message_id__in=ids).delete()
         _end_copies(account, address_key=address_key)
+        KeptReport.objects.filter(message__in=mails).delete()
         Preference.objects.filter(account=account, address_key=address_key).delete()
         Contact.objects.filter(account=account, address_key=address_key).delete()
 

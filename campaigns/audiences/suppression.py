@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from campaigns import addresses
 from campaigns.errors import AddressError
@@ -16,9 +18,11 @@ from campaigns.models import (
     ContactList,
     Purpose,
     Suppression,
+    SuppressionLift,
     SuppressionScope,
 )
-from compliance import vault
+from compliance import audit, vault
+from compliance.audit import Ref
 
 Person = AbstractBaseUser | AnonymousUser | None
 
@@ -99,9 +103,34 @@ def address_context(account: str, *, address_key: str) -> dict[str, str]:
     return {"account": account, "thing": "suppression", "id": address_key, "field": "address"}
 
 
-def lift(suppression: Suppression) -> None:
-    """Take an entry away; the person's subscriptions stay as they are."""
-    suppression.delete()
+def lift(suppression: Suppression, *, note: str, by: Person) -> None:
+    """Take an entry away, for a reason that is kept; the person's subscriptions stay as they are."""
+    with transaction.atomic():
+        lift_many(Suppression.objects.filter(pk=suppression.pk), note=note, by=by)
+
+
+def lift_many(rows: QuerySet[Suppression], *, note: str, by: Person = None) -> None:
+    """Take entries of one account away, and keep that they were; call it in a transaction."""
+    found = list(rows.select_related("list", "account"))
+    SuppressionLift.objects.bulk_create(
+        SuppressionLift(
+            account_id=row.account_id,
+            address_key=row.address_key,
+            scope=row.scope,
+            of_what=str(row.list) if row.list else row.sender,
+            reason=row.reason,
+            added_at=row.created_at,
+            note=note,
+            created_by_id=by.pk if by is not None else None,
+        )
+        for row in found
+    )
+    Suppression.objects.filter(pk__in=[row.pk for row in found]).delete()
+    if found:
+        actor = Ref("person", str(by.pk)) if by is not None else Ref("system", "api")
+        owner = str(found[0].account.public_id)
+        counts = {f"of_{reason}": count for reason, count in sorted(Counter(row.reason for row in found).items())}
+        audit.record("suppression.lifted", owner=owner, actor=actor, about=Ref("account", owner), data=counts)
 
 
 def sender_names(from_address: str) -> tuple[str, str]:

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+
 from campaigns import tokens
 from campaigns.addresses import Address
-from campaigns.audiences.suppression import Entry, address_context, suppress_many
+from campaigns.audiences.suppression import Entry, address_context, lift_many, suppress_many
 from campaigns.models import Account, Suppression, SuppressionScope
 from compliance import vault
 
 _AT_ONCE = 500
-_NOTE = "Added by a program"
+_NOTE, _NOTE_LIFTED = "Added by a program", "Lifted by a program"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,7 +75,22 @@ def remove_suppressions(account: Account, *, addresses: Iterable[Address], reaso
     keys = [tokens.address_key(address, account=account.public_id) for address in addresses]
     for start in range(0, len(keys), _AT_ONCE):
         rows = account.suppressions.filter(address_key__in=keys[start : start + _AT_ONCE], reason=reason, list=None)
-        rows.delete()
+        with transaction.atomic():
+            lift_many(rows, note=_NOTE_LIFTED)
+
+
+def count_unnamed(account: Account) -> int:
+    """How many entries keep a fingerprint only: nobody can tell whom they are about."""
+    return account.suppressions.filter(address_sealed=None).count()
+
+
+def export_rows(account: Account) -> Iterator[list[str]]:
+    """Every entry that keeps its address, the oldest first: address, what they get, of which list or sender, why, since when, note."""
+    rows = account.suppressions.filter(address_sealed__isnull=False).select_related("list").order_by("pk")
+    yield ["address", "scope", "of", "reason", "since", "note"]
+    for row, address in _open(account, rows.iterator(_AT_ONCE)):
+        since = row.created_at.date().isoformat()
+        yield [address, row.scope, str(row.list or row.sender), row.reason, since, row.note]
 
 
 def _open(account: Account, rows: Iterable[Suppression]) -> Iterator[tuple[Suppression, str]]:

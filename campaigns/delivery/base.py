@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from campaigns.replies.meaning import Reason
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EnclosedFile:
@@ -86,12 +88,14 @@ class TlsProof:
 class Receipt:
     """What became of one mail; `code` is stable and names nobody, such as `smtp.550-5.1.1`; at most 55 characters.
 
+    `reason` is what a real mail server's refusal means; None where nobody was asked, or a provider tells later.
     `tls` says how an accepted mail travelled, None for what was not encrypted or not by SMTP.
     """
 
     id: int
     outcome: Outcome
     code: str = ""
+    reason: Reason | None = None
     tls: TlsProof | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LONGEST = 65_536  # bytes of one reply with all its lines; real ones have a few hundred
 
@@ -14,10 +14,14 @@ _LINE = re.compile(rb"(([2-5])\d\d)(?:([ -])[ \t]*(\2\.\d{1,3}\.\d{1,3}\b)?|\r?\
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One whole reply: its code and, when it refuses, its enhanced code; never its words, which may name people."""
+    """One whole reply: its code and, when it refuses, its enhanced code and the words beside it, as far as they go.
+
+    Words may name people: they are for the classifier, and go no further.
+    """
 
     code: int
     enhanced: str = ""
+    words: str = field(default="", repr=False, compare=False)
 
     @property
     def refuses(self) -> bool:
@@ -30,6 +34,7 @@ MALFORMED = Reply(0)  # not SMTP: whatever follows on this connection has no kno
 # Speed: nearly all replies are one of these on one short line, and need no parsing and no object of their own.
 _COMMON = {b"250 ": Reply(250), b"354 ": Reply(354)}
 _SHORT = 512
+_MOST_WORDS = 2_000  # characters of a refusal that anybody needs to tell what it means
 
 
 class ReplyParser:
@@ -40,6 +45,7 @@ class ReplyParser:
         self._size = 0  # bytes in earlier lines of a reply that has not ended yet
         self._kind = b""  # their first digit
         self._enhanced = ""
+        self._words: list[str] = []  # of the lines of a refusal
         self._is_broken = False
 
     def feed(self, data: bytes) -> list[Reply]:
@@ -69,10 +75,12 @@ class ReplyParser:
         self._kind = found[2]
         if found[4] and not self._enhanced and self._kind in {b"4", b"5"}:
             self._enhanced = found[4].decode("ascii")
+        if self._kind in {b"4", b"5"} and sum(map(len, self._words)) < _MOST_WORDS:
+            self._words.append(line[found.end() :].decode("utf-8", "replace").strip())
         if found[3] == b"-":
             return None
-        reply = Reply(int(found[1]), self._enhanced)
-        self._size, self._kind, self._enhanced = 0, b"", ""
+        reply = Reply(int(found[1]), self._enhanced, " ".join(self._words)[:_MOST_WORDS] if self._words else "")
+        self._size, self._kind, self._enhanced, self._words = 0, b"", "", []
         return reply
 
     def _break(self) -> Reply:

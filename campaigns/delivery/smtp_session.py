@@ -18,6 +18,7 @@ from enum import Enum, auto
 from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, TlsProof
 from campaigns.delivery.smtp_envelope import Offers, Unsendable, write_envelope
 from campaigns.delivery.smtp_replies import Reply, ReplyParser, reply_code
+from campaigns.replies.classify import classify_reply
 
 _RSET, _GO, _DOT = b"RSET\r\n", b"DATA\r\n", b".\r\n"
 
@@ -185,7 +186,7 @@ class Session:
             self._is_taken = is_yes
         self._step = DATA if step is RCPT else RCPT if step is MAIL else MAIL
         if not is_yes:
-            return self._refuse(reply)
+            return self._refuse(reply, command="RCPT" if step is RCPT else "MAIL")
         if self._unsaid:
             self._say(self._unsaid.pop())
         return None
@@ -199,7 +200,7 @@ class Session:
             self.end()
             return None
         self._step, self._must_reset = IDLE, True
-        return self._refuse(reply) if self._mail is not None else None
+        return self._refuse(reply, command="DATA") if self._mail is not None else None
 
     def _on_go_ahead(self) -> None:
         if self._mail is not None:
@@ -222,18 +223,16 @@ class Session:
             self.end()  # refused in the middle of its data, which cannot be taken back; or closing
         self._mail, self._next = self._next, None
         self._step = IDLE if self._mail is None else MAIL
-        return self._refusal(email, reply) if reply.refuses else Receipt(email.id, Outcome.ACCEPTED, tls=self._tls)
+        if reply.refuses:
+            return _refusal(email, reply, command="DATA")
+        return Receipt(email.id, Outcome.ACCEPTED, tls=self._tls)
 
-    def _refuse(self, reply: Reply) -> Receipt | None:
+    def _refuse(self, reply: Reply, *, command: str) -> Receipt | None:
         """The receipt of a mail whose envelope is refused; with pipelining the replies behind it still come."""
         email, self._mail = self._mail, None
         if not self._offers.pipelining:
             self._step, self._must_reset, self._unsaid = IDLE, True, []
-        return self._refusal(email, reply) if email is not None else None
-
-    def _refusal(self, email: OutgoingEmail, reply: Reply) -> Receipt:
-        outcome = Outcome.REJECTED if reply.code >= 500 else Outcome.DEFERRED
-        return Receipt(email.id, outcome, reply_code(reply))
+        return _refusal(email, reply, command=command) if email is not None else None
 
     def _send_body(self, following: bytes) -> None:
         assert self._mail is not None
@@ -261,6 +260,13 @@ class Session:
             BODY: self._timeouts.final_dot,
             EMPTY: self._timeouts.final_dot,
         }.get(self._step, float("inf"))
+
+
+def _refusal(email: OutgoingEmail, reply: Reply, *, command: str) -> Receipt:
+    """What a refused command comes to, and what its words mean: the first digit decides whether it is for good."""
+    outcome = Outcome.REJECTED if reply.code >= 500 else Outcome.DEFERRED
+    verdict = classify_reply(reply.code, reply.enhanced, reply.words, command=command)
+    return Receipt(email.id, outcome, reply_code(reply), verdict.reason)
 
 
 def stuff_dots(data: bytes) -> bytes:

@@ -16,12 +16,13 @@ from django.db import transaction
 from campaigns import addresses, tokens
 from campaigns.audiences import soft_bounces
 from campaigns.errors import AddressError
-from campaigns.inbound import correlate, notices
+from campaigns.inbound import correlate, kept_reports, notices
 from campaigns.inbound.bounces import Failure, Outcome
 from campaigns.inbound.correlate import Key
 from campaigns.inbound.reports import Kind, Report, read_report
 from campaigns.models import Account, BaaStatus, Event, EventKind, Lane, Message, MessageState
 from campaigns.outbox import control, delivery_news
+from campaigns.outbox.refusals import MOST_OWN_FAULTS
 from campaigns.replies.classify import Verdict, classify_reply
 from campaigns.replies.meaning import Class, Reason
 from campaigns.tokens import UnsubscribeClaim
@@ -32,8 +33,6 @@ log = logging.getLogger(__name__)
 
 # Tokens are valid for ever; news are not (evil input 24).
 TOO_OLD = timedelta(days=90)
-# So many mails of one campaign refused for our own set-up stop it; one may be a forwarder's doing.
-MOST_OWN_FAULTS = 20
 AREA = "bounce"
 _COMPLAINTS = {"abuse": EventKind.COMPLAINED, "fraud": EventKind.COMPLAINED, "opt-out": EventKind.UNSUBSCRIBED}
 _SOFT = {Class.SOFT, Class.UNKNOWN}
@@ -60,7 +59,7 @@ def record_bounce(raw: bytes, *, envelope_to: str, now: datetime, account: Accou
     """Take in a mail that may be a bounce, a complaint or an automatic answer; never raises for what is in it.
 
     `envelope_to` is the recipient of its envelope, empty when unknown. With an account only its mails are found. Safe to
-    call again with the same mail. Nothing of the mail is kept.
+    call again with the same mail. What was recorded is kept sealed for some days; of mail under HIPAA nothing is.
     """
     report = read_report(raw)
     found = _find_message(report, envelope_to=envelope_to, account=account)
@@ -72,12 +71,10 @@ def record_bounce(raw: bytes, *, envelope_to: str, now: datetime, account: Accou
         return _leave(message, now=now)
     if now - (message.sent_at or message.submission.created_at) > TOO_OLD:
         return Recorded(Result.NOTHING, report.kind)
-    if report.kind == Kind.COMPLAINT:
-        return _record_complaint(report, message, now=now)
-    failure = _choose_failure(report, message)
-    if failure is None:
-        return Recorded(Result.NOTHING, report.kind, needs_eyes=report.kind in {Kind.OTHER, Kind.BOUNCE})
-    return _record_failure(failure, report, message, matches=matches, now=now)
+    recorded = _record(report, message, matches=matches, now=now)
+    if recorded.result == Result.RECORDED and not _is_under_hipaa(message):
+        kept_reports.keep_report(raw, message=message, kind=str(report.kind), now=now)
+    return recorded
 
 
 # --- Which mail -------------------------------------------------------------------------------------
@@ -132,6 +129,15 @@ def _choose_failure(report: Report, message: Message) -> Failure | None:
     return ranked[0] if ranked else None
 
 
+def _record(report: Report, message: Message, *, matches: bool, now: datetime) -> Recorded:
+    if report.kind == Kind.COMPLAINT:
+        return _record_complaint(report, message, now=now)
+    failure = _choose_failure(report, message)
+    if failure is None:
+        return Recorded(Result.NOTHING, report.kind, needs_eyes=report.kind in {Kind.OTHER, Kind.BOUNCE})
+    return _record_failure(failure, report, message, matches=matches, now=now)
+
+
 # --- What it means ----------------------------------------------------------------------------------
 
 
@@ -175,10 +181,12 @@ def _record_failure(failure: Failure, report: Report, message: Message, *, match
 
 def _verdict_for(message: Message, failure: Failure) -> Verdict:
     """Of mail under HIPAA only the status code counts; not even the words' meaning is kept."""
+    return classify_reply(0, failure.status, "") if _is_under_hipaa(message) else failure.verdict
+
+
+def _is_under_hipaa(message: Message) -> bool:
     submission = message.submission
-    if submission.lane == Lane.HIPAA or submission.account.baa_status != BaaStatus.NONE:
-        return classify_reply(0, failure.status, "")
-    return failure.verdict
+    return submission.lane == Lane.HIPAA or submission.account.baa_status != BaaStatus.NONE
 
 
 def _tell(news: list[tracking.Report], message: Message, *, now: datetime, is_soft: bool = False) -> Result:

@@ -87,3 +87,24 @@ class UploadedContent(Public, Stamped):
 
     def __str__(self) -> str:
         return f"Content {str(self.public_id)[:8]}"
+
+
+class Trial(Public, Stamped):
+    """A request made from the test console, kept sealed for two days: what was sent, and what came back."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="trials", db_index=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+    path = models.CharField(max_length=60)
+    status = models.PositiveSmallIntegerField()
+    exchange_sealed = models.BinaryField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "-id"], name="trial_newest"),
+            models.Index(fields=["created_at"], name="trial_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Trial {str(self.public_id)[:8]}"

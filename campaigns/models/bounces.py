@@ -6,6 +6,7 @@ from django.db import models
 
 from campaigns.models.accounts import Account
 from campaigns.models.base import Public, Stamped
+from campaigns.models.messages import Message
 
 
 class MailboxKind(models.TextChoices):
@@ -85,3 +86,16 @@ class SoftBounce(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} since {self.first_at:%Y-%m-%d}"
+
+
+class KeptReport(Public):
+    """A bounce or complaint as it came, sealed, for the days somebody may want to read it; never of mail under HIPAA."""
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="kept_reports")
+    kind = models.CharField(max_length=10)
+    raw_sealed = models.BinaryField()
+    received_at = models.DateTimeField()
+    keep_until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"Report {str(self.public_id)[:8]}"

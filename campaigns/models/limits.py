@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from campaigns.models.accounts import Account
+from campaigns.models.transports import Transport
 
 
 class DomainLimit(models.Model):
@@ -17,6 +18,25 @@ class DomainLimit(models.Model):
     class Meta:
         ordering = ["domain"]
         constraints = [models.UniqueConstraint(fields=["account", "domain"], name="domain_limit_once")]
+
+    def __str__(self) -> str:
+        return self.domain
+
+
+class SlowDomain(models.Model):
+    """A recipient domain that asked for less mail of one way out: how much may leave once the pause is over.
+
+    `since` is when it asked last; what it means by now is reckoned in `outbox.slowing`.
+    """
+
+    transport = models.ForeignKey(Transport, on_delete=models.CASCADE, related_name="slow_domains", db_index=False)
+    domain = models.CharField(max_length=253)
+    per_second = models.FloatField()
+    since = models.DateTimeField()
+    paused_until = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["transport", "domain"], name="slow_domain_once")]
 
     def __str__(self) -> str:
         return self.domain

@@ -8,7 +8,8 @@ from django.db.models import Q
 
 from campaigns.models.accounts import Account
 from campaigns.models.audiences import ContactList
-from campaigns.models.base import Stamped
+from campaigns.models.base import Public, Stamped
+from campaigns.models.imports import ImportState
 
 
 class SuppressionScope(models.TextChoices):
@@ -78,3 +79,64 @@ class Suppression(Stamped):
 
     def __str__(self) -> str:
         return f"{self.get_scope_display()}: {self.get_reason_display()}"
+
+
+class SuppressionLift(Stamped):
+    """An entry that is gone: what it was, why somebody took it away, and who did; `created_by` None for a program.
+
+    `of_what` names the list or the sender it was about, if it was about one.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="suppression_lifts", db_index=False)
+    address_key = models.CharField(max_length=43)
+    scope = models.CharField(max_length=10, choices=SuppressionScope)
+    of_what = models.CharField(max_length=320, blank=True, default="")
+    reason = models.CharField(max_length=12, choices=SuppressionReason)
+    added_at = models.DateTimeField()
+    note = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "address_key"], name="suppression_lifts_of")]
+
+    def __str__(self) -> str:
+        return f"Lifted: {self.get_scope_display()}"
+
+
+class SuppressionImport(Public, Stamped):
+    """A file of addresses not to write to; every row gets the same scope and reason.
+
+    `column` is the number of the column with the addresses, from 0, and `has_header` says whether the first row names
+    columns. `position` is the last row committed, so a stopped import goes on after it; rows = added + known + rejected.
+    `errors` are the first rejected rows as [line, why], without what they say.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="suppression_imports")
+    state = models.CharField(max_length=8, choices=ImportState, default=ImportState.QUEUED)
+    filename = models.CharField(max_length=255)
+    path = models.CharField(max_length=500)
+    encoding = models.CharField(max_length=20, blank=True)
+    delimiter = models.CharField(max_length=1, blank=True)
+    column = models.PositiveSmallIntegerField(default=0)
+    has_header = models.BooleanField(default=True)
+    scope = models.CharField(max_length=10, choices=SuppressionScope)
+    errors = models.JSONField(default=list)
+    list = models.ForeignKey(ContactList, null=True, on_delete=models.CASCADE, related_name="+")
+    reason = models.CharField(max_length=12, choices=SuppressionReason, default=SuppressionReason.IMPORTED)
+    note = models.CharField(max_length=200, blank=True)
+    size = models.BigIntegerField(default=0)
+    bytes_read = models.BigIntegerField(default=0)
+    position = models.BigIntegerField(default=0)
+    added = models.BigIntegerField(default=0)
+    known = models.BigIntegerField(default=0)
+    rejected = models.BigIntegerField(default=0)
+    error_code = models.CharField(max_length=60, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    def __str__(self) -> str:
+        return f"Import {str(self.public_id)[:8]} of addresses not to write to"

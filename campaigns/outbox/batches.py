@@ -61,7 +61,7 @@ class EmailRequest:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Batch:
-    """What one call brings: mails that share a bulk id and a time. `keys` is what a repetition is recognised by."""
+    """What one call brings: mails that share a bulk id and a time. With `to_sandbox` they stay in the house."""
 
     account: Account
     door: Door
@@ -70,6 +70,7 @@ class Batch:
     send_at: datetime
     bulk_id: str = ""
     lane: Lane = Lane.STANDARD
+    to_sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -28,6 +28,8 @@ from campaigns.outbox.keeper import Keeper
 from campaigns.outbox.prepare import Prepares
 from campaigns.outbox.record import Result
 from campaigns.outbox.recorder import Recorder
+from campaigns.outbox.refusals import read_refusal
+from campaigns.outbox.slowing import Slowdowns
 from campaigns.outbox.streaming import LINGER, StreamWork
 from campaigns.outbox.work import SubmissionWork, Work
 from compliance.approvals.starting import IntegrityFailed
@@ -140,9 +142,8 @@ def _run(work: Work, *, until: float, limit: int) -> _Slice | None:
 class _Terms:
     """What decides about another attempt of a message in hand."""
 
-    submission_id: int
-    attempts: int
-    valid_until: datetime
+    message: Claimed
+    submission: Submission
     is_held: bool
     handed_over: HandedOver | None
 
@@ -158,8 +159,11 @@ class _Slice:
         self._journal = Journal()
         self._intake = work.open_intake(worker=self._journal.worker)
         self._preparer = preparer
+        self._slowdowns = Slowdowns(work.transport.pk)
         self._keeper = Keeper(preparer.copy_of)
-        self._recorder = Recorder(work, journal=self._journal, preparer=preparer, keeper=self._keeper)
+        self._recorder = Recorder(
+            work, journal=self._journal, preparer=preparer, keeper=self._keeper, slowdowns=self._slowdowns
+        )
         self._terms: dict[int, _Terms] = {}
         self._open = True
         self._waited = 0.0
@@ -208,11 +212,15 @@ class _Slice:
         while claimed := self._claim():
             messages = self._preparer.receive(claimed)
             blocked = self._preparer.blocked(messages)
+            later: dict[int, datetime] = {}
             for message in messages:
                 if not self._look_around():
                     return
                 if self._work.is_stopped(message):
                     continue  # put back when the slice ends
+                if (paused := self._slowdowns.pause_of(message.recipient_domain, now=timezone.now())) is not None:
+                    later[message.id] = paused
+                    continue
                 mail = self._preparer.prepare(message, block=blocked.get(message.id, ""))
                 if isinstance(mail, Result):
                     self._intake.note_unused(1)
@@ -223,6 +231,10 @@ class _Slice:
                     self._terms[message.id] = self._terms_of(message)
                     self._keeper.hold(message, mail, self._preparer.submission_of(message))
                     yield mail
+            if later:
+                # Their domain asked for less mail after they had been claimed.
+                claim.postpone_claims(later, worker=self._journal.worker)
+                self._intake.note_unused(len(later))
 
     def _terms_of(self, message: Claimed) -> _Terms:
         submission = self._preparer.submission_of(message)
@@ -232,7 +244,7 @@ class _Slice:
             handed_over = HandedOver(
                 message.public_id, message.address_key, submission, self._preparer.approval_of(message)
             )
-        return _Terms(submission.pk, message.attempts, submission.valid_until, is_held, handed_over)
+        return _Terms(message, submission, is_held, handed_over)
 
     def _claim(self) -> list[Claimed]:
         self._claimed_at = time.monotonic()
@@ -283,7 +295,9 @@ class _Slice:
             self._journal.settle(receipt.id, mark, receipt.code)
         terms = self._terms.pop(receipt.id)
         self._keeper.settle(receipt.id, accepted=receipt.outcome is Outcome.ACCEPTED)
-        self._recorder.note(_result(receipt, terms), submission_id=terms.submission_id, outcome=receipt.outcome)
+        result = _result(receipt, terms)
+        refusal = read_refusal(receipt, message=terms.message, submission=terms.submission, state=result.state)
+        self._recorder.note(result, submission_id=terms.submission.pk, outcome=receipt.outcome, refusal=refusal)
         if terms.handed_over is not None and receipt.outcome is Outcome.ACCEPTED:
             self._recorder.note_disclosure(terms.handed_over, receipt)
 
@@ -308,8 +322,8 @@ def _result(receipt: Receipt, terms: _Terms) -> Result:
 def _retry(receipt: Receipt, terms: _Terms, *, now: datetime) -> Result:
     # Eight steps of jitter spread the retries and keep the groups of one record few.
     jitter = random.randrange(8) / 7  # noqa: S311 (not a secret)
-    retry_at = now + next_delay(terms.attempts, jitter=jitter)
-    if retry_at >= terms.valid_until:
+    retry_at = now + next_delay(terms.message.attempts, jitter=jitter)
+    if retry_at >= terms.submission.valid_until:
         return Result(receipt.id, MessageState.EXPIRED, receipt.code)
     return Result(receipt.id, MessageState.QUEUED, receipt.code, retry_at=retry_at.replace(microsecond=0))
 

@@ -12,19 +12,20 @@ from campaigns.content.mail_head import MailRefused
 from campaigns.content.submitted import Submitted
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Domain, Door, Lane, Purpose
-from campaigns.outbox import protected
+from campaigns.outbox import protected, sandboxes
 from campaigns.outbox.payload import ListedFile, Payload, Webhook
 from campaigns.outbox.requests import Addressee, Batch, EmailRequest, Group
 
-# The one way out that keeps every mail on this machine, so a domain need not be verified for it.
-_SANDBOX = "sandbox"
 # Signs of routes through other servers (RFC 5321 §3.6.1, appendix C and F.2): nobody's mailbox has them any more.
 _ROUTING = frozenset("%!")
 
 
 @dataclass(frozen=True, slots=True)
 class SendingRights:
-    """Which domains an account may send finished mails from: name to whether it is verified."""
+    """Which domains an account may send finished mails from: name to whether it is verified.
+
+    A way out that `keeps_mail` on this machine wants no verified domain.
+    """
 
     domains: Mapping[str, bool]
     keeps_mail: bool
@@ -46,11 +47,12 @@ class SendingRights:
             )
 
 
-def load_rights(account: Account) -> SendingRights:
+def load_rights(account: Account, *, to_sandbox: bool = False) -> SendingRights:
     """The rights as they are now."""
     rows = Domain.objects.filter(account=account).values_list("name", "verified_at")
     kind = account.transports.filter(is_default=True).values_list("kind", flat=True).first()
-    return SendingRights({name: verified_at is not None for name, verified_at in rows}, kind == _SANDBOX)
+    keeps_mail = to_sandbox or kind == sandboxes.KIND
+    return SendingRights({name: verified_at is not None for name, verified_at in rows}, keeps_mail)
 
 
 def check_recipient(address: Address) -> None:
@@ -69,6 +71,7 @@ class Origin:
     door: Door
     purpose: Purpose
     lane: Lane
+    to_sandbox: bool = False
 
 
 def compose_batch(
@@ -130,4 +133,5 @@ def compose_batch(
         send_at=now,
         bulk_id=told.bulk_id,
         lane=origin.lane,
+        to_sandbox=origin.to_sandbox,
     )

@@ -114,7 +114,7 @@ class Intake:
             ours = self._submission.account.time_zone
             zones = [windows.zone_of(message.attributes, fallback=ours) for message in claimed]
             asleep = windows.later(self._window, zones=zones, now=now)
-        if self._limits.none:
+        if self._limits.limits_nothing(now):
             return asleep
         awake = [message.recipient_domain for message, at in zip(claimed, asleep, strict=True) if at is None]
         busy = iter(self._limits.later(awake, now=now))

@@ -18,15 +18,20 @@ from compliance import vault
 KEPT = timedelta(hours=48)
 
 
-def answer_once(account: Account, *, keys: Sequence[str], body: bytes, make: Callable[[], bytes]) -> bytes:
+def answer_once(
+    account: Account, *, keys: Sequence[str], body: bytes, make: Callable[[], bytes], in_sandbox: bool = False
+) -> bytes:
     """The answer of `make`, run in one transaction with the note that it was; the first answer for a repetition.
+
+    What was tried `in_sandbox` repeats nothing that was sent, nor the other way round: else the try of an order's mail
+    would swallow the mail.
 
     Raises CampaignError `request.key-reused` with status 409 when one of the keys was used for another body.
     """
     if not keys:
         return make()
     digest = hashlib.sha256(body).hexdigest()
-    names = sorted({_digest(account, key) for key in keys})
+    names = sorted({_digest(account, f"sandbox {key}" if in_sandbox else key) for key in keys})
     if (found := _find(account, names, digest)) is not None:
         return found
     try:

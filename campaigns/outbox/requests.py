@@ -36,6 +36,7 @@ from campaigns.outbox.payload import (
 )
 from campaigns.outbox.pools import choose_transport
 from campaigns.outbox.rows import NewMessage
+from campaigns.outbox.sandboxes import find_sandbox
 from campaigns.outbox.tracker import TrackingOptions, is_allowed
 from campaigns.storage.terms import Skips
 from campaigns.webhooks import endpoints
@@ -116,8 +117,13 @@ def _too_large() -> CampaignError:
     )
 
 
-def find_transport(account: Account, *, pool: str, domain: SendingDomain | None) -> Transport:
-    """The way out for mail of this pool and domain; raises CampaignError `request.no-transport` or `request.pool-…`."""
+def find_transport(account: Account, *, pool: str, domain: SendingDomain | None, to_sandbox: bool = False) -> Transport:
+    """The way out for mail of this pool and domain; raises CampaignError `request.no-transport` or `request.pool-…`.
+
+    Mail for the sandbox takes no other way, but is refused for a pool as other mail is.
+    """
+    if to_sandbox and not pool:
+        return find_sandbox(account)
     transport = choose_transport(account, pool=pool, domain=domain)
     if transport is None:
         raise CampaignError(
@@ -126,7 +132,7 @@ def find_transport(account: Account, *, pool: str, domain: SendingDomain | None)
             action="Choose a default way to send in the admin.",
             status=503,
         )
-    return transport
+    return find_sandbox(account) if to_sandbox else transport
 
 
 def make_submission(
@@ -157,7 +163,7 @@ def make_submission(
         landing = seal_landing(submission, request.payload.landing_placeholders, now=timezone.now())
         submission.options |= {"landing": landing} if landing else {}
     headings = tuple(_heading(group) for group in request.groups)
-    _name_listeners(submission, request.webhook)
+    _name_listeners(submission, request.webhook, is_trial=batch.to_sandbox)
     submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
     return submission
 
@@ -175,10 +181,14 @@ def _options(request: EmailRequest) -> dict[str, Any]:
     return {"tracking": tracking.as_option(), **week, **storage}
 
 
-def _name_listeners(submission: Submission, webhook: Webhook) -> None:
+def _name_listeners(submission: Submission, webhook: Webhook, *, is_trial: bool) -> None:
     """Who is told, as far as the database must know; the addresses themselves are sealed."""
     account = submission.account
     submission.webhook_sealed = seal_webhook(submission, webhook)
+    if is_trial:
+        # Programs are told of what went out, and nothing did.
+        submission.report_level = ReportLevel.NONE
+        return
     # Calls to such addresses are not signed: about health mail only the account's own webhooks are told.
     if submission.lane == Lane.STANDARD and account.baa_status == BaaStatus.NONE:
         submission.reports_to = endpoints.find_host(account, webhook.delivery_url) if webhook.delivery_url else None
@@ -213,7 +223,9 @@ def make_messages(
                 answers.append(Accepted(entry.address, messages[key].told_id))
                 continue
             shared = told if group.together and part == "to" and told is not None else ""
-            message = _make_message(submission, entry, key=key, heading=number, part=part, client_id=shared)
+            message = _make_message(
+                submission, entry, key=key, heading=number, part=part, client_id=shared, is_trial=batch.to_sandbox
+            )
             messages[key] = message
             if not shared:
                 answers.append(Accepted(entry.address, message.told_id))
@@ -231,7 +243,7 @@ def _parts(group: Group) -> list[tuple[str, Addressee]]:
 
 
 def _make_message(
-    submission: Submission, entry: Addressee, *, key: str, heading: int, part: str, client_id: str
+    submission: Submission, entry: Addressee, *, key: str, heading: int, part: str, client_id: str, is_trial: bool
 ) -> NewMessage:
     public_id = uuid4()
     is_protected = submission.lane == Lane.HIPAA
@@ -245,4 +257,5 @@ def _make_message(
         personal_sealed=seal_personal(submission, personal, message_id=str(public_id), address_key=key),
         next_attempt_at=submission.send_at,
         client_id=client_id or entry.client_id,
+        awaits_report=not is_trial,
     )

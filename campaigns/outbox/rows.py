@@ -18,15 +18,16 @@ _COLUMNS = """
     public_id, submission_id, recipient, recipient_domain, address_key, placeholders_sealed, next_attempt_at, stream,
     client_id, awaits_report, state, attempts, claimed_by, error_code
 """
-_FIXED = "TRUE, 'queued', 0, '', ''"
+_FIXED = "'queued', 0, '', ''"
 # Arrays: a parameter for each column instead of one for each value.
 _INSERT_ARRAYS = """
 INSERT INTO campaigns_message ({columns})
 SELECT row.*, {fixed} FROM unnest(
-    %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[], %s::bigint[], %s::text[]
+    %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[], %s::bigint[], %s::text[],
+    %s::boolean[]
 ) AS row
 """
-_INSERT_ROW = "INSERT INTO campaigns_message ({columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, {fixed})"
+_INSERT_ROW = "INSERT INTO campaigns_message ({columns}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {fixed})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,6 +42,7 @@ class NewMessage:
     personal_sealed: bytes | None
     next_attempt_at: datetime
     client_id: str
+    awaits_report: bool = True
 
     @property
     def told_id(self) -> str:
@@ -64,6 +66,7 @@ def insert_messages(messages: Sequence[NewMessage]) -> None:
             connection.ops.adapt_datetimefield_value(entry.next_attempt_at),
             entry.submission.transport_id,
             entry.client_id,
+            entry.awaits_report,
         )
         for entry in messages
     ]

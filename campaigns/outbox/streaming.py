@@ -19,6 +19,7 @@ from campaigns.outbox.custody import open_claimed
 from campaigns.outbox.intake import SOON, Wait
 from campaigns.outbox.prepare import Preparer, Prepares
 from campaigns.outbox.record import Result
+from campaigns.outbox.slowing import Slowdowns
 from compliance import gate, vault
 from compliance.models import Approval
 from compliance.standing import Hold
@@ -133,6 +134,7 @@ class StreamIntake:
         self._transport, self._shelf, self._worker = transport, shelf, worker
         self._shared = throttle.open_stream_limits(transport)
         self._by_domain: dict[int, throttle.Limits] = {}
+        self._slowdowns = Slowdowns(transport.pk)
         self._unused = 0
         self._busy_at = timezone.now()
 
@@ -195,7 +197,7 @@ class StreamIntake:
     def _limited(self, domain_id: int, messages: list[Claimed], *, now: datetime) -> dict[int, datetime]:
         """When those come back that the limits of their sender's domain or of their recipients' domains hold."""
         limits = self._limits_of(domain_id, messages[0])
-        if limits.none:
+        if limits.limits_nothing(now):
             return {}
         grant = limits.take(len(messages), now=now)
         later = {message.id: grant.retry_at for message in messages[grant.count :] if grant.retry_at is not None}
@@ -207,7 +209,9 @@ class StreamIntake:
     def _limits_of(self, domain_id: int, message: Claimed) -> throttle.Limits:
         if domain_id not in self._by_domain:
             submission = self._shelf.get(message.submission_id)
-            self._by_domain[domain_id] = throttle.open_domain_limits(submission.domain, account=submission.account)
+            self._by_domain[domain_id] = throttle.open_domain_limits(
+                submission.domain, account=submission.account, slowdowns=self._slowdowns
+            )
         return self._by_domain[domain_id]
 
 

@@ -17,6 +17,7 @@ from campaigns.bucket import Level, Line, Rate
 from campaigns.models import Account, DayCount, Domain, DomainLimit, Door, Submission, TokenBucket, Transport
 from campaigns.outbox import daily
 from campaigns.outbox.daily import DailyCap
+from campaigns.outbox.slowing import Slowdown, Slowdowns
 
 # A limit by the second evens out within a second. One by the hour may bring two minutes' worth at once: whole batches,
 # where its share of a second would be one mail per transaction, and the sweep, which looks every minute, comes in time.
@@ -41,20 +42,30 @@ class Limit:
 
 
 class Limits:
-    """The limits of one submission as they are when it is opened: for one slice of one worker."""
+    """The limits of one submission as they are when it is opened: for one slice of one worker.
 
-    def __init__(self, *, shared: Mapping[str, Limit], cap: DailyCap | None, by_domain: Mapping[str, tuple[str, Rate]]):
+    `slowdowns` are looked at again and again: destinations ask for less mail while it is on its way.
+    """
+
+    def __init__(
+        self,
+        *,
+        shared: Mapping[str, Limit],
+        cap: DailyCap | None,
+        by_domain: Mapping[str, tuple[str, Rate]],
+        slowdowns: Slowdowns | None = None,
+    ):
         self._shared = shared
         self._rates = {key: limit.rate for key, limit in shared.items()}
         self._cap = cap
         self._by_domain = by_domain
+        self._slowdowns = slowdowns
         self._made: set[str] = set()
         self._counted_on: date | None = None
 
-    @property
-    def none(self) -> bool:
-        """True when nothing is limited: then no call here asks the database."""
-        return not (self._shared or self._cap or self._by_domain)
+    def limits_nothing(self, now: datetime) -> bool:
+        """True when nothing is limited now: then nothing needs to be taken."""
+        return not (self._shared or self._cap or self._by_domain or self._find_slowed(now))
 
     def take(self, want: int, *, now: datetime) -> Grant:
         """Up to want messages that may leave now by all limits together; each counts exactly those granted."""
@@ -90,21 +101,30 @@ class Limits:
 
         Messages to one domain get one moment after the other, so that they do not all come back at once.
         """
-        concerned = {domain: self._by_domain[domain] for domain in set(recipient_domains) & self._by_domain.keys()}
+        slowed = self._find_slowed(now)
+        limits = {**self._by_domain, **{domain: self._tighter(domain, entry) for domain, entry in slowed.items()}}
+        concerned = {domain: limits[domain] for domain in set(recipient_domains) & limits.keys()}
         if not concerned:
             return [None] * len(recipient_domains)
         self._make_buckets(dict(concerned.values()), now=now)
         with transaction.atomic():
             rows = _lock([key for key, _ in concerned.values()])
             lines = {
-                domain: Line(_level(rows[key]), rate, promised=rows[key].promised_until, now=now)
-                for domain, (key, rate) in concerned.items()
+                domain: _line(rows[key], rate, slowed.get(domain), now=now) for domain, (key, rate) in concerned.items()
             }
             moments = [lines[domain].step() if domain in lines else None for domain in recipient_domains]
             for domain, (key, _) in concerned.items():
                 rows[key].promised_until = lines[domain].promised
             _save(rows, {key: lines[domain].level for domain, (key, _) in concerned.items()})
         return moments
+
+    def _find_slowed(self, now: datetime) -> Mapping[str, Slowdown]:
+        return self._slowdowns.current(now) if self._slowdowns is not None else {}
+
+    def _tighter(self, domain: str, slowdown: Slowdown) -> tuple[str, Rate]:
+        """The bucket of a slowed domain; the account's own limit still holds where it is lower."""
+        _, own = self._by_domain.get(domain, ("", slowdown.rate))
+        return slowdown.key, min(slowdown.rate, own, key=lambda rate: rate.per_second)
 
     def _make_buckets(self, rates: Mapping[str, Rate], *, now: datetime) -> None:
         """Full buckets for keys that have none yet: in a statement of its own, before anything is locked."""
@@ -143,6 +163,7 @@ def open_limits(submission: Submission) -> Limits:
         shared=_shared_limits(submission),
         cap=_find_cap(submission),
         by_domain={row.domain: (f"to:{account.pk}:{row.domain}", Rate(row.max_per_second)) for row in rows},
+        slowdowns=Slowdowns(submission.transport_id),
     )
 
 
@@ -157,16 +178,17 @@ def open_stream_limits(transport: Transport) -> Limits:
     return Limits(shared=shared, cap=None, by_domain={})
 
 
-def open_domain_limits(domain: Domain | None, *, account: Account) -> Limits:
+def open_domain_limits(domain: Domain | None, *, account: Account, slowdowns: Slowdowns) -> Limits:
     """What limits the mails from one sender domain, besides what limits the whole stream, in one query."""
     rows = DomainLimit.objects.filter(account=account, max_per_second__gt=0)
     by_domain = {row.domain: (f"to:{account.pk}:{row.domain}", Rate(row.max_per_second)) for row in rows}
     if domain is None:
-        return Limits(shared={}, cap=None, by_domain=by_domain)
+        return Limits(shared={}, cap=None, by_domain=by_domain, slowdowns=slowdowns)
     shared = {}
     if domain.max_per_second:
         shared[f"domain:{domain.pk}"] = Limit(Rate(domain.max_per_second), f"The limit of {domain.name} is reached.")
-    return Limits(shared=shared, cap=daily.open_cap(domain, account=account), by_domain=by_domain)
+    cap = daily.open_cap(domain, account=account)
+    return Limits(shared=shared, cap=cap, by_domain=by_domain, slowdowns=slowdowns)
 
 
 def _shared_limits(submission: Submission) -> dict[str, Limit]:
@@ -196,6 +218,14 @@ def _lock(keys: Collection[str]) -> dict[str, TokenBucket]:
     if not keys:
         return {}
     return {row.key: row for row in TokenBucket.objects.select_for_update().filter(key__in=keys).order_by("key")}
+
+
+def _line(row: TokenBucket, rate: Rate, slowdown: Slowdown | None, *, now: datetime) -> Line:
+    if slowdown is None or slowdown.paused_until <= now:
+        return Line(_level(row), rate, promised=row.promised_until, now=now)
+    # Behind the pause, one after the other: whatever the bucket held is gone.
+    promised = max(row.promised_until or now, slowdown.paused_until)
+    return Line(Level(0.0, now), rate, promised=promised, now=now)
 
 
 def _level(row: TokenBucket) -> Level:

@@ -66,7 +66,7 @@ def accept_together(batches: Sequence[Batch], *, now: datetime) -> list[list[Acc
     return results
 
 
-_Route = tuple[int, str, str]
+_Route = tuple[int, str, str, bool]
 _Routes = dict[_Route, Transport | CampaignError]
 _Domains = dict[tuple[int, str], Domain]
 
@@ -84,16 +84,17 @@ def _plan(batch: Batch, request: EmailRequest, routes: _Routes, domains: _Domain
 
 
 def _route(batch: Batch, request: EmailRequest) -> _Route:
-    return batch.account.pk, request.pool, request.sender_domain
+    return batch.account.pk, request.pool, request.sender_domain, batch.to_sandbox
 
 
 def _find_routes(batches: Sequence[Batch], domains: _Domains) -> _Routes:
     wanted = {_route(batch, request): batch.account for batch in batches for request in batch.requests}
     found: _Routes = {}
     for route, account in wanted.items():
-        number, pool, name = route
+        number, pool, name, to_sandbox = route
+        domain = domains.get((number, name))
         try:
-            found[route] = find_transport(account, pool=pool, domain=domains.get((number, name)))
+            found[route] = find_transport(account, pool=pool, domain=domain, to_sandbox=to_sandbox)
         except CampaignError as error:
             found[route] = error
     return found

@@ -104,18 +104,26 @@ def recent_mails(contact: Contact, *, limit: int = 10) -> list[Reader]:
 
 def tell_story(message: Message) -> list[Moment]:
     """Everything that is known of one mail, oldest first."""
-    urls = dict(TrackedLink.objects.filter(submission=message.submission_id).values_list("number", "url"))
-    return [
-        Moment(
+    return tell_stories([message])[message.pk]
+
+
+def tell_stories(messages: Sequence[Message]) -> dict[int, list[Moment]]:
+    """The story of each of some mails, by its key, in two queries."""
+    stories: dict[int, list[Moment]] = {message.pk: [] for message in messages}
+    submissions = {message.pk: message.submission_id for message in messages}
+    links = TrackedLink.objects.filter(submission__in=set(submissions.values()))
+    urls = {(owner, number): url for owner, number, url in links.values_list("submission_id", "number", "url")}
+    for event in Event.objects.filter(message__in=stories).order_by("at", "pk"):
+        moment = Moment(
             event.at,
             EventKind(event.kind),
             event.code,
-            urls.get(event.link, "") if event.link is not None else "",
+            urls.get((submissions[event.message_id], event.link), "") if event.link is not None else "",
             _device(event),
             event.is_machine if event.kind in {EventKind.OPENED, EventKind.CLICKED} else False,
         )
-        for event in Event.objects.filter(message=message).order_by("at", "pk")
-    ]
+        stories[event.message_id].append(moment)
+    return stories
 
 
 def _device(event: Event) -> str:

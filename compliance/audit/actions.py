@@ -34,6 +34,10 @@ ACTIONS: dict[str, str] = {
     "phi.exported": "Protected values were exported.",
     "evidence.exported": "Evidence was exported.",
     "support.bundled": "A support bundle was made.",
+    # Whom not to write to
+    "suppression.lifted": "Entries that stop mail to addresses were lifted.",
+    "suppression.imported": "Addresses not to write to were imported.",
+    "suppression.exported": "Addresses not to write to were exported.",
     "authorization.recorded": "Authorizations of people were recorded.",
     "authorization.revoked": "Authorizations of a person were revoked.",
     # Copies of ordinary mail in storage

@@ -9,6 +9,7 @@ TAGS: dict[str, str] = {
     "campaigns.tasks.check_addresses": "people.profiles",
     "campaigns.tasks.dispatch_stream": "api.email",
     "campaigns.tasks.dispatch_submission": "operation.health",
+    "campaigns.tasks.import_suppressions": "delivery.suppression",
     "campaigns.tasks.forget_expired": "operation.health",
     "campaigns.tasks.look_at_domain": "delivery.domains",
     "campaigns.tasks.look_at_domains": "delivery.domains",

@@ -59,6 +59,10 @@ TAGS: dict[str, str] = {
     "validate_many": "api.email",
     "validate_one": "api.email",
     "verify_domain": "delivery.domains",
+    # A page of a model's screen that belongs to something else than the screen does.
+    "admin:campaigns_apikey_console": "api.email",
+    "admin:campaigns_apikey_trial": "api.email",
+    "admin:campaigns_apikey_trial_mails": "api.email",
     # The HIPAA endpoint, at a host of its own
     "hipaa-bulk": "hipaa.endpoint",
     "hipaa-bulk-status": "hipaa.endpoint",
