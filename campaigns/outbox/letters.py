@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -27,7 +26,7 @@ from campaigns.outbox.delivery_news import is_in_doubt
 from campaigns.outbox.payload import Heading, Payload, Personal, open_payload, open_personal
 from campaigns.outbox.render_content import read_headers
 from campaigns.outbox.tracker import Tracker, open_tracker
-from campaigns.storage.terms import terms_of
+from campaigns.outbox.views import view_url, views_end_at
 from compliance.facts import AttachmentFacts
 
 
@@ -102,7 +101,8 @@ class _TextWriter:
         assert compiled is not None
         self.has_unsubscribe_link = compiled.has_unsubscribe_link
         self.has_postal_address = compiled.has_postal_address
-        self._views_end_at = _views_end_at(submission) if compiled.has_browser_link else None
+        ends_at = views_end_at(submission, sent_at=timezone.now()) if compiled.has_browser_link else None
+        self._views_end_at = ends_at
         self._enclosed = enclose(payload.attachments)
         self._frame = _frame(submission, payload)
         self._unsubscribe_host = _unsubscribe_host(submission) if self._frame.is_bulk else ""
@@ -176,7 +176,7 @@ class _TextWriter:
     def _browser_url(self, message: Claimed) -> str:
         if self._views_end_at is None:
             return ""
-        return render.view_url(message.public_id, expires_at=self._views_end_at)
+        return view_url(message.public_id, expires_at=self._views_end_at)
 
     def _unsubscribe_url(self, message: Claimed) -> str:
         """Marketing mail has one, and every mail that shows the link."""
@@ -206,14 +206,6 @@ class _RawWriter:
             "This way to send builds mails itself and takes no finished ones.",
             action="Send by an SMTP relay, or hand in subject and texts.",
         )
-
-
-def _views_end_at(submission: Submission) -> int | None:
-    """Until when its mails can be read in a browser: as long as a copy is there to be shown; None without one."""
-    terms = terms_of(submission)
-    if terms is None or not terms.active_days:
-        return None
-    return int(time.time()) + min(terms.active_days, submission.account.browser_view_days) * 24 * 3600
 
 
 def _unsubscribe_host(submission: Submission) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 
 from campaigns import addresses, tokens
 from campaigns.addresses import Address
@@ -26,7 +25,8 @@ from campaigns.models import ContactList, Domain, Purpose, Submission
 from campaigns.outbox.accept import placeholder_context
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.sealed_files import open_files
-from campaigns.outbox.tracker import Tracker, is_allowed, open_tracker
+from campaigns.outbox.tracker import Tracker, open_tracker
+from campaigns.outbox.views import view_url, views_end_at
 from compliance import vault
 
 
@@ -85,7 +85,7 @@ def make_plain_letterhead(submission: Submission) -> Letterhead:
         return_path=addresses.parse(sender.domain.return_path) if sender.domain.return_path else None,
         unsubscribe_base=f"{settings.PUBLIC_URL}/u/",
         unsubscribe_host=mail_host(sender.domain, is_read=sender.unsubscribes_by_mail) if is_bulk else "",
-        views_end_at=_views_end_at(submission),
+        views_end_at=views_end_at(submission, sent_at=timezone.now()),
     )
 
 
@@ -97,13 +97,6 @@ def mail_host(domain: Domain, *, is_read: bool) -> str:
         return ""
     comes_here = settings.INBOUND_HOST and domain.findings.filter(record=RETURN_MX, ok=True).exists()
     return addresses.parse(path).domain if is_read or comes_here else ""
-
-
-def _views_end_at(submission: Submission) -> int | None:
-    """Until when mails that leave now can be read in a browser, in seconds since 1970; None under HIPAA: never."""
-    if not is_allowed(submission):
-        return None
-    return int(time.time()) + submission.account.browser_view_days * 24 * 3600
 
 
 def _list_id(submission: Submission, *, domain: str) -> str:
@@ -154,11 +147,6 @@ def _browser_url(letterhead: Letterhead, message: Claimed) -> str:
     if letterhead.views_end_at is None:
         return ""
     return view_url(message.public_id, expires_at=letterhead.views_end_at)
-
-
-def view_url(message_id: UUID, *, expires_at: int) -> str:
-    """The page that shows a mail in the browser until then, in seconds since 1970."""
-    return f"{settings.PUBLIC_URL}/v/{tokens.view_token(tokens.ViewClaim(message_id, expires_at))}"
 
 
 def read_mail(letterhead: Letterhead, message: Claimed) -> tuple[str, str, str]:

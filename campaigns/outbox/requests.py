@@ -38,6 +38,7 @@ from campaigns.outbox.pools import choose_transport
 from campaigns.outbox.rows import NewMessage
 from campaigns.outbox.sandboxes import find_sandbox
 from campaigns.outbox.tracker import TrackingOptions, is_allowed
+from campaigns.outbox.views import link_option, version_option
 from campaigns.storage.terms import Skips
 from campaigns.webhooks import endpoints
 from compliance import gate
@@ -178,7 +179,9 @@ def _options(request: EmailRequest) -> dict[str, Any]:
     )
     week = {"week": request.week.as_option()} if request.week else {}
     storage = {"storage": request.skips.as_option()} if request.skips != Skips() else {}
-    return {"tracking": tracking.as_option(), **week, **storage}
+    texts = (payload.subject, payload.html, payload.text, payload.amp)
+    link = version_option(request.content) if request.content is not None else link_option(*texts)
+    return {"tracking": tracking.as_option(), **week, **storage, **link}
 
 
 def _name_listeners(submission: Submission, webhook: Webhook, *, is_trial: bool) -> None:
