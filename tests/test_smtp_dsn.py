@@ -244,12 +244,6 @@ def test_malformed_wishes_are_refused_su_11(client: Client, program: Program) ->
     assert client.say(f"{recipient} NOTIFY=never").startswith("250")
 
 
-def test_the_hipaa_door_tells_nobody_by_mail_su_11(door: Door, program: Program) -> None:
-    with Client(door.hipaa, tls=door.trust) as client:
-        client.hear()
-        assert "DSN" not in client.say("EHLO client.test")
-
-
 @given(st.text(alphabet=string.printable.strip() + " ", min_size=1))
 def test_xtext_comes_back_as_it_was(text: str) -> None:
     encoded = "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)

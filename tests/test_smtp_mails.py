@@ -230,7 +230,7 @@ def test_a_program_dressed_as_a_document_is_refused_at_once_evil_17(client: Clie
     "path",
     [
         "<a@evil.example.org>", "<@relay.example:a@{domain}>", '<"a@evil"@{domain}>', "<a@[127.0.0.1]>", "<a@localhost>", "<>",
-        "<a>", "a@{domain}", "<a@{domain}", "<a@{domain}> WHAT=1", "<a@{domain}> SIZE=x", "<a@{domain}> RET=HDRS",
+        "<a>", "a@{domain}", "<a@{domain}", "<a@{domain}> WHAT=1", "<a@{domain}> SIZE=x", "<a@{domain}> RET=ALL",
         "<a@{domain}> BODY=BINARYMIME", "<ž@{domain}>", "<a@sub.{domain}>",
     ],
 )  # fmt: skip
