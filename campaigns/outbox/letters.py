@@ -83,6 +83,8 @@ class LetterPen:
 
     def _mail_from(self, message: Claimed) -> str:
         """The envelope sender: one address per message where the domain has a return path (VERP; DS-05)."""
+        if self._payload.from_nobody:
+            return ""
         if (path := self._return_path) is None:
             return self._payload.from_mailbox
         return f"{path.local}+{tokens.bounce_token(message.public_id)}@{path.domain}"

@@ -25,6 +25,7 @@ from campaigns.models import (
 from campaigns.models import Domain as SendingDomain
 from campaigns.outbox import facts, protected
 from campaigns.outbox.batches import LONGEST_VALIDITY, Accepted, Addressee, Batch, EmailRequest, Group
+from campaigns.outbox.dsn_request import seal_request
 from campaigns.outbox.payload import (
     Heading,
     Personal,
@@ -163,6 +164,7 @@ def make_submission(
     if is_allowed(submission):
         landing = seal_landing(submission, request.payload.landing_placeholders, now=timezone.now())
         submission.options |= {"landing": landing} if landing else {}
+    submission.options |= seal_request(submission, request.dsn)
     headings = tuple(_heading(group) for group in request.groups)
     _name_listeners(submission, request.webhook, is_trial=batch.to_sandbox)
     submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
