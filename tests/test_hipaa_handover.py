@@ -8,10 +8,13 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
@@ -19,14 +22,15 @@ from pytest_django import Settings
 from campaigns.models import Account, Event, Message, SandboxMail, Submission, Transport
 from campaigns.outbox import accounting, holds
 from campaigns.outbox.custody import INTEGRITY
-from campaigns.outbox.dispatch import SliceResult, dispatch_slice
+from campaigns.outbox.dispatch import SliceResult, dispatch_slice, dispatch_stream
 from campaigns.planning import fanout, sending
 from compliance.agreements import recording, status
 from compliance.approvals import stopping
 from compliance.models import Approval, AuditEvent, Baa, DataKey, Disclosure, Stop
+from compliance.oversight import emergency
 from compliance.vault import keys, rotation
 from config import keyring
-from tests.factories import make_account, make_campaign, make_contact, make_list
+from tests.factories import make_account, make_campaign, make_contact, make_list, make_sender
 from tests.hipaa import HOST, Authority, Clinic, ClinicSend, make_clinic, make_send
 from tests.smtp_server import Conversation, RawServer, polite
 
@@ -447,6 +451,26 @@ class Tap:
                 self.heard += data
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+
+
+# --- Officers -----------------------------------------------------------------------------------------------------
+
+
+def test_officers_are_told_of_emergency_access_by_mail_that_says_where_to_look_and_nothing_else(
+    clinic: Clinic, server: RawServer
+) -> None:
+    """hipaa.md B3: at once, over verified TLS, and without a name, a reason or an entry among the disclosures."""
+    make_sender(clinic.account)
+    User.objects.filter(pk=clinic.officer.id).update(email="officer@example.org", is_active=True)
+    reason = "The officer is on a plane and mail goes to the wrong people."
+    access = emergency.open_access(clinic.account, reason=reason, by=clinic.author, now=timezone.now())
+    dispatch_stream(Transport.objects.get(account=clinic.account, is_default=True).pk, linger=timedelta(0))
+    ((rcpt, mail),) = server.mails
+    text = message_from_bytes(mail, policy=default).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert (rcpt, f"/emergencyaccess/{access.public_id}/change/" in text) == (b"RCPT TO:<officer@example.org>", True)
+    assert not [word for word in (reason, str(clinic.account), "user") if word in text]
+    assert Message.objects.get().recipient == ""
+    assert not Disclosure.objects.exists()
 
 
 # --- The sandbox, and ordinary mail -------------------------------------------------------------------------------
