@@ -293,7 +293,9 @@ def test_whatever_is_changed_behind_the_screens_after_the_approval_starts_nothin
     assert not Submission.objects.filter(state="open").exists()
 
 
-def test_the_stop_holds_what_is_on_its_way_and_lifting_it_lets_it_go(office: HipaaOffice) -> None:
+def test_the_stop_holds_what_is_on_its_way_and_lifting_it_lets_it_go_at_once(
+    office: HipaaOffice, django_capture_on_commit_callbacks: Any
+) -> None:
     """B25: the button says what will happen, and the officer alone lifts it."""
     approval = office.submitted()
     office.approve(approval)
@@ -306,7 +308,9 @@ def test_the_stop_holds_what_is_on_its_way_and_lifting_it_lets_it_go(office: Hip
     assert state(approval) == State.STOPPED
     dispatch_slice(Submission.objects.get().pk)
     assert set(Message.objects.values_list("state", flat=True)) == {MessageState.QUEUED}
-    office.officer.post(reverse("admin:compliance_stop_lift", args=[Stop.objects.get().pk]))
+    with django_capture_on_commit_callbacks(execute=True):
+        office.officer.post(reverse("admin:compliance_stop_lift", args=[Stop.objects.get().pk]))
+    assert set(Message.objects.values_list("state", flat=True)) == {MessageState.SENT}
     assert state(approval) == State.SENDING
 
 

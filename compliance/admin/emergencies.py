@@ -55,7 +55,7 @@ class EmergencyAccessAdmin(OversightScreen):
     list_display = ("opened", "account", "person", "state")
     list_select_related = ("account", "person")
     list_lead: ClassVar[str] = (
-        "When no compliance officer can be reached, somebody else takes their place for two hours. Officers see it at once, and get a mail."
+        "When no compliance officer can be reached, somebody else takes their place for two hours. Officers see it at once."
     )
     add_label: ClassVar[str] = "Open emergency access…"
     roles: ClassVar[tuple[str, ...]] = (*OVERSEEING, *emergency.OPENING_ROLES)
