@@ -18,6 +18,7 @@ from campaigns.outbox.transports import seal_config
 from tests.api import Program
 from tests.browser import LOOKS, MARKS
 from tests.factories import make_account, make_domain, make_user, make_version
+from tests.people import sign_in
 
 CONSOLE = "/admin/campaigns/apikey/console/"
 
@@ -157,7 +158,7 @@ def test_a_stranger_sees_no_try_of_others(client: Client, door: Client, account:
 def test_an_account_under_an_agreement_is_refused(client: Client, db: None) -> None:
     """hipaa.md R1: ordinary doors are closed to it, the console with them."""
     account = make_account(baa_status=BaaStatus.PENDING)
-    client.force_login(make_user(account, role=Role.OPERATOR))
+    sign_in(client, make_user(account, role=Role.OPERATOR))
     assert client.get(CONSOLE).status_code == 403
     assert client.post(CONSOLE, fill()).status_code == 403
 
