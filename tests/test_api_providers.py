@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from pytest_django import Settings
 
 from campaigns.models import Message, MessageState, Transport
@@ -63,6 +65,21 @@ def test_infobip_gets_the_texts_and_the_files(program: Program, infobip: Infobip
     assert (content["attachments"][0]["fileName"], content["attachments"][0]["content"]) == ("a.pdf", PDF)
     assert content["inlineImages"][0]["fileName"] == "dot.png"
     assert '"X-Order":"7"' in content["headers"]
+
+
+def test_marketing_mail_a_provider_builds_has_the_one_click_headers(infobip: InfobipServer) -> None:
+    """UN-01: RFC 8058 §3.1, whoever puts the mail together; transactional mail has none (UN-13)."""
+    shop = Program(purpose="marketing")
+    leave_by(shop, "infobip", {"base_url": infobip.url, "api_key": KEY})
+    shop.send(content={"html": '<p>1 Main St, Vilnius</p><a href="{$unsubscribe}">Leave</a>'})
+    shop.work()
+    Program(shop.account).send("bo@example.com")
+    shop.work()
+    news, receipt = [request.json() for request in infobip.asked if request.method == "POST"]
+    headers = json.loads(news["messages"][0]["content"]["headers"])
+    assert headers["List-Unsubscribe"].startswith(f"<{settings.PUBLIC_URL}/u/")
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert "List-Unsubscribe" not in str(receipt)
 
 
 def test_another_provider_gets_them_through_anymail(program: Program, postmark: Provider) -> None:

@@ -6,11 +6,15 @@ import base64
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django_q.conf import Conf
 from playwright.sync_api import expect
+from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import Subscription, SubscriptionState, TrackingChoice, TrackingLevel
 from tests.browser import LOOKS, MARKS, Eyes
+from tests.factories import make_account, make_user
+from tests.http_server import LoopbackServer, Reply
 from tests.test_api_sending import PNG
 from tests.test_preferences_page import Reader
 
@@ -55,3 +59,26 @@ def test_a_reader_chooses_what_they_get(open_eyes: Any, width: int, scheme: str)
     eyes.press("Delete my data")
     expect(page.get_by_role("heading", name="Your data is deleted")).to_be_visible()
     eyes.look("65-deleted")
+
+
+def test_one_click_from_a_webmail_page_heeds_no_cookie_the_browser_sends_un_08(
+    open_eyes: Any, live_server: LiveServer
+) -> None:
+    """RFC 8058 §3.2: the token says who leaves, whoever is signed in here; no cookie is set."""
+    reader = Reader()
+    stranger = make_user(make_account(), role="operator")
+    eyes: Eyes = open_eyes(1280, "light", user=stranger, scripts=False)
+    window = eyes.page
+    form = (
+        f'<!doctype html><title>Mail</title><form method="post" action="{live_server.url}/u/{reader.token}">'
+        '<button name="List-Unsubscribe" value="One-Click">Unsubscribe</button></form>'
+    )
+    with LoopbackServer(lambda _: Reply(200, form.encode(), {"Content-Type": "text/html"})) as webmail:
+        # Another origin of the same site, so that the browser does send what it has for us.
+        window.goto(webmail.url.replace("127.0.0.1", "localhost"))
+        with window.expect_navigation() as led:
+            window.get_by_role("button", name="Unsubscribe").click()
+    assert settings.SESSION_COOKIE_NAME in led.value.request.all_headers()["cookie"]
+    assert (led.value.status, led.value.text()) == (200, "You are unsubscribed.\n")
+    assert Subscription.objects.get(list=reader.news).state == SubscriptionState.UNSUBSCRIBED
+    assert "set-cookie" not in led.value.all_headers()

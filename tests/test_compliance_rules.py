@@ -79,6 +79,7 @@ BLOCKED: dict[str, list[dict[str, Any]]] = {
     "message.too-large": [{"message_bytes": MAX_BYTES + 1}, {"message_bytes": None}, {"message_bytes": float("nan")}],
     "recipient.list-unsubscribed": [{"recipient_block": "list-unsubscribed"}],
     "recipient.too-often": [{"recipient_block": "too-often"}],
+    "recipient.not-authorized": [{"recipient_block": "not-authorized"}],
     "recipient.not-looked-up": [{"recipient_block": None}],
     "recipient.suppressed": [{"recipient_block": "suppressed"}, {"recipient_block": "a reason of next year"}],
     "recipient.unsubscribed": [{"recipient_block": "unsubscribed"}],

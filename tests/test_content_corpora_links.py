@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from playwright.sync_api import Browser
 
 from campaigns import tokens
 from campaigns.content.compile import CompiledVersion
@@ -15,6 +16,7 @@ from campaigns.content.draft import VersionDraft
 from campaigns.content.links import Link, LinkKey, find_links, rewrite
 from campaigns.content.mime import MailFrame, MailRecipient
 from campaigns.content.tracked import LinkPlan, Tracked
+from tests.browser import CHROMIUM
 from tests.mail_reading import html_of, text_of
 from tests.test_content_corpora import FILES, read_draft
 
@@ -108,3 +110,19 @@ class TestEveryFile:
         _, pixelled, _ = make_mails(read_draft(file), pixel="top")
         without = re.sub(rf'\r\n<img src="{BASE}/o/{TOKEN}\.gif"[^>]*>\r\n', "", html_of(pixelled))
         assert without == html_of(tracked)
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+def test_a_browser_draws_the_same_picture_of_a_mail_with_tracked_links(browser: Browser) -> None:
+    """Property 8, of every file and stricter: not one dot differs."""
+    page = browser.new_page(viewport={"width": 700, "height": 900}, java_script_enabled=False)
+    page.route("**/*", lambda route: route.abort())
+    for file in FILES:
+        plain, tracked, book = make_mails(read_draft(file))
+        pictures = []
+        for mail in (plain, tracked):
+            page.set_content(html_of(mail))
+            pictures.append(page.screenshot(full_page=True))
+        assert pictures[0] == pictures[1], file
+        assert (plain != tracked) == bool(book)
+    page.close()

@@ -109,6 +109,15 @@ def test_each_recipient_gets_a_mail_of_their_own(door: Door, office: Office) -> 
     assert reply.startswith("452 4.5.3")
 
 
+def test_nobody_is_told_by_mail_what_became_of_protected_mail_su_11(door: Door, office: Office) -> None:
+    with Client(door.hipaa, tls=door.trust) as client:
+        client.log_in("App", office.secret)
+        assert "DSN" not in client.say("EHLO client.test")
+        assert client.say(f"MAIL FROM:<{office.sender}> ENVID=17").startswith("555 5.5.4")
+        client.say(f"MAIL FROM:<{office.sender}>")
+        assert client.say("RCPT TO:<ann@example.org> NOTIFY=FAILURE").startswith("555 5.5.4")
+
+
 def test_while_everything_is_stopped_no_mail_is_taken_and_none_is_lost(door: Door, office: Office) -> None:
     clinic = office.clinic
     stopping.order_stop(clinic.account.pk, owner=clinic.owner, by=clinic.officer, reason="incident", now=timezone.now())

@@ -23,7 +23,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend
 from django_q.conf import Conf
 
-from campaigns.models import Message
+from campaigns.models import Message, Submission
+from campaigns.outbox.dsn_request import open_request
 from tests.api import Program
 from tests.smtp_door import Door, open_door
 
@@ -265,10 +266,18 @@ def test_msmtp_says_by_its_exit_code_what_was_refused(door: Door, program: Progr
     assert (wrong.returncode, b"535 5.7.8" in wrong.stderr) == (77, True), wrong.stderr
     stranger = msmtp(door, program, "--from=a@example.org", "ona@example.net", text=mail, tmp_path=tmp_path)
     assert (stranger.returncode, b"550 5.7.1" in stranger.stderr) == (65, True), stranger.stderr
-    # DSN is not offered, and msmtp does not ask a server for what it does not offer.
-    dsn = msmtp(door, program, "--dsn-notify=failure", "ona@example.net", text=mail, tmp_path=tmp_path)
-    assert dsn.returncode != 0
     assert not Message.objects.exists()
+
+
+@needs_msmtp
+def test_msmtp_asks_to_be_told_of_failures(door: Door, program: Program, tmp_path: Path) -> None:
+    mail = f"From: a@{program.domain.name}\nTo: ona@example.net\n\nHello\n".encode()
+    words = ["--dsn-notify=failure", "--dsn-return=headers", "ona@example.net"]
+    done = msmtp(door, program, *words, text=mail, tmp_path=tmp_path)
+    assert done.returncode == 0, done.stderr
+    request = open_request(Submission.objects.get())
+    assert request is not None
+    assert request.wishes["ona@example.net"].failure
 
 
 # --- nodemailer -----------------------------------------------------------------------------------------------------
@@ -319,6 +328,9 @@ def test_nodemailer_with_pictures_attachments_and_dsn(door: Door, program: Progr
         ("image/png", "logo.png", "logo@shop", PNG),
         ("application/pdf", "sąskaita.pdf", "", PDF),
     ]
+    request = open_request(Submission.objects.get())
+    assert request is not None
+    assert (request.envelope_id, request.wishes["ona@example.net"].original) == ("17", "rfc822;a@example.net")
 
 
 # --- PHPMailer, which is what WordPress sends with ------------------------------------------------------------------

@@ -45,7 +45,7 @@ def test_the_offers_are_those_of_infobips_list_su_10(door: Door) -> None:
     with Client(door.tls, tls=door.trust) as client:
         assert client.hear() == "220 smtp.test ESMTP"
         assert offers(client) == {
-            "smtp.test", "8BITMIME", "SIZE 10485760", "AUTH LOGIN PLAIN", "ENHANCEDSTATUSCODES", "PIPELINING", "SMTPUTF8",
+            "smtp.test", "8BITMIME", "SIZE 10485760", "AUTH LOGIN PLAIN", "DSN", "ENHANCEDSTATUSCODES", "PIPELINING", "SMTPUTF8",
             "OK",
         }  # fmt: skip
 

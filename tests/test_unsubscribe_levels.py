@@ -147,6 +147,25 @@ def test_a_sender_can_be_left_by_mail_and_the_mail_that_does_is_read() -> None:
     assert record_bounce(notice, envelope_to=found[1], now=timezone.now()).result == Result.NOTHING
 
 
+def test_a_programs_marketing_mail_can_be_left_by_mail_as_a_campaigns() -> None:
+    """UN-03, UN-10; transactional mail that shows the link has the page alone."""
+    shop = Shop(UnsubscribeLevel.SENDER)
+    Domain.objects.filter(pk=shop.domain.pk).update(return_path="bounces@bounce.example.com")
+    make_sender(shop.account, domain=shop.domain, email=f"shop@{shop.domain.name}", unsubscribes_by_mail=True)
+    path = shop.mail(shop.sender)
+    value = str(shop.mails()[-1]["List-Unsubscribe"])
+    found = re.fullmatch(
+        rf"<http[^>]+{path}>,\s<mailto:(unsubscribe\+[^?>]+@bounce\.example\.com)\?subject=unsubscribe>", value
+    )
+    assert found
+    mail = f"From: forwarder@elsewhere.example\r\nTo: {found[1]}\r\n\r\n\r\n".encode()
+    assert record_bounce(mail, envelope_to=found[1], now=timezone.now()).result == Result.RECORDED
+    assert Suppression.objects.get().scope == SuppressionScope.SENDER
+    receipts = Program(shop.account)
+    receipts.send("bob@example.com", sender=shop.sender, content={"subject": "Paid", "html": HTML})
+    assert "mailto:" not in str(receipts.work()[-1]["List-Unsubscribe"])
+
+
 def test_without_the_switch_or_a_return_path_there_is_no_mailto() -> None:
     _, raw = send_campaign()
     assert b"mailto:" not in raw.partition(b"\r\n\r\n")[0]

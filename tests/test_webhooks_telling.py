@@ -7,6 +7,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from django.conf import settings
+from django.test import Client
 from django.utils import timezone
 from infobip_api_client.models.email_webhook_dlr_report_response import EmailWebhookDLRReportResponse
 from infobip_api_client.models.email_webhook_track_response import EmailWebhookTrackResponse
@@ -29,7 +31,7 @@ from campaigns.tracking import news
 from campaigns.webhooks import bell, notices
 from campaigns.webhooks.endpoints import Wish, create_endpoint
 from tests.api import Program
-from tests.factories import make_transport
+from tests.factories import make_account, make_transport
 from tests.receiver import ALL_KINDS, Receiver, happen, listen, receiver, states, tell_all
 from tests.tracked import SHOP, TrackedSend
 
@@ -95,6 +97,41 @@ def test_a_delivery_report_has_infobips_shape(program: Program, receiver: Receiv
     assert (parsed.results[0].sms_count, parsed.results[0].to) == (1, "ann@example.com")
     assert message.sent_at is not None
     assert parsed.results[0].done_at == message.sent_at.replace(microsecond=message.sent_at.microsecond // 1000 * 1000)
+
+
+def test_a_report_has_the_browser_link_of_a_mail_that_has_one(receiver: Receiver) -> None:
+    """infobip.md §2.1: `browserLink`, only if view-in-browser is used; H5: never about health mail."""
+    shop = Program(make_account(active_storage_days=5))
+    listen(shop, receiver.url)
+    content = {"subject": "Hi", "html": '<p>Hello Ann</p><a href="{$browserlink}">Read online</a>'}
+    shop.send(content=content)
+    shop.send("bo@example.com")
+    shop.work()
+    tell_all()
+    news, plain = receiver.results()
+    assert "browserLink" not in plain
+    path = news["browserLink"].removeprefix(settings.PUBLIC_URL)
+    assert b"Hello Ann" in Client().get(path).content
+    shop.send(content=content)
+    shop.work()
+    Account.objects.filter(pk=shop.account.pk).update(baa_status=BaaStatus.ACTIVE)
+    tell_all()
+    assert len(receiver.results()) == 3
+    assert "browserLink" not in receiver.results()[2]
+
+
+def test_a_report_of_a_campaign_has_it_too(receiver: Receiver) -> None:
+    """Their SDK reads it."""
+    shop = Program(make_account())
+    listen(shop, receiver.url)
+    page = '<p><a href="{{ browser_url }}">Read online</a></p>'
+    TrackedSend(shop.account, source=page + '{{ postal_address }} <a href="{{ unsubscribe_url }}">Unsubscribe</a>')
+    tell_all()
+    parsed = EmailWebhookDLRReportResponse.from_json(receiver.asked[0].body.decode())
+    assert parsed is not None
+    assert parsed.results is not None
+    link = str(parsed.results[0].browser_link)
+    assert b"Read online" in Client().get(link.removeprefix(settings.PUBLIC_URL)).content
 
 
 def test_reports_of_one_address_travel_together(program: Program, receiver: Receiver) -> None:
@@ -301,7 +338,7 @@ def test_of_health_mail_only_ids_times_and_statuses_are_told(program: Program, r
         Account.objects.update(baa_status=BaaStatus.ACTIVE)
     tell_all()
     body = b"".join(asked.body for asked in receiver.asked)
-    for word in (b"diagnosis", b"ann@", b"example", b"550", b"shop@"):
+    for word in (b"diagnosis", b"ann@", b"example", b"5.1.1", b"shop@"):
         assert word not in body
     for report in receiver.results():
         assert set(report) == {"messageId", "sentAt", "doneAt", "smsCount", "status", "error"}

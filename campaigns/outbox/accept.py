@@ -25,6 +25,7 @@ from campaigns.models import (
     Transport,
 )
 from campaigns.outbox.tracker import TrackingOptions
+from campaigns.outbox.views import version_option
 from campaigns.outbox.windows import SendWindow, valid_for
 from compliance import vault
 
@@ -57,6 +58,7 @@ class SendRequest:
             "window": self.window.as_option() if self.window else None,
             "hold_uncertain": self.hold_uncertain,
             "tracking": (self.tracking or TrackingOptions()).as_option(),
+            **version_option(self.content),
         }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from campaigns.addresses import Address
 from campaigns.models import Account, Door, Lane, Purpose, TemplateVersion
+from campaigns.outbox.dsn_request import DsnRequest
 from campaigns.outbox.payload import Payload, Webhook
 from campaigns.outbox.windows import WeekWindow
 from campaigns.storage.terms import Skips
@@ -57,6 +58,7 @@ class EmailRequest:
     entity_id: str = ""
     application_id: str = ""
     skips: Skips = field(default_factory=Skips)
+    dsn: DsnRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

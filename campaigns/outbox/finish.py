@@ -9,13 +9,14 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from campaigns.models import LETTER_DOORS, Campaign, CampaignState, Message, MessageState, Submission, SubmissionState
-from campaigns.outbox import control, counts, states
+from campaigns.outbox import control, counts, dsn_notices, states
 
 
 def finish_submissions(*, now: datetime, only: Collection[int] | None = None) -> int:
     """Close open submissions without waiting messages, and the campaigns they were; returns how many.
 
-    What a program handed in is wiped with it: nobody needs the content of a mail that has left.
+    What a program handed in is wiped with it: nobody needs the content of a mail that has left. Senders who asked for it
+    are told how it ended.
     """
     waiting = Message.objects.filter(submission=OuterRef("pk"), state__in=[state.value for state in states.WAITING])
     candidates = Submission.objects.filter(~Exists(waiting), state=SubmissionState.OPEN)
@@ -27,10 +28,12 @@ def finish_submissions(*, now: datetime, only: Collection[int] | None = None) ->
     with transaction.atomic():
         control.lock_campaigns(ids)
         wipe_contents(ids)
+        asking = dsn_notices.lock_asking(ids)
         done = Submission.objects.filter(pk__in=ids, state=SubmissionState.OPEN).update(
             state=SubmissionState.DONE, finished_at=now
         )
         Campaign.objects.filter(submissions__in=ids, state=CampaignState.SENDING).update(state=CampaignState.SENT)
+        dsn_notices.tell_ends(asking, now=now)
     counts.recount(ids)
     return done
 

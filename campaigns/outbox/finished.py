@@ -13,6 +13,7 @@ from campaigns.content.submitted import Submitted
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Domain, Door, Lane, Purpose
 from campaigns.outbox import protected, sandboxes
+from campaigns.outbox.dsn_request import DsnRequest, with_head
 from campaigns.outbox.payload import ListedFile, Payload, Webhook
 from campaigns.outbox.requests import Addressee, Batch, EmailRequest, Group
 
@@ -80,12 +81,13 @@ def compose_batch(
     origin: Origin,
     recipients: Sequence[tuple[str, Address]],
     controls: Controls | None = None,
+    dsn: DsnRequest | None = None,
     now: datetime,
 ) -> Batch:
     """One finished mail to these (name, address) as the outbox takes it; `controls` instead of those of its headers.
 
-    By SMTP, and where the caller gave an id, one id stands for the mail to all of them. Raises MailRefused
-    `mail.finished-marketing`; NotEligible in the HIPAA lane.
+    By SMTP, and where the caller gave an id, one id stands for the mail to all of them. Nobody is told by mail (`dsn`) of
+    what stays in the sandbox. Raises MailRefused `mail.finished-marketing`; NotEligible in the HIPAA lane.
     """
     if origin.purpose == Purpose.MARKETING:
         # The gate would refuse it at hand-over: nobody looked for the link and the address in it.
@@ -124,6 +126,7 @@ def compose_batch(
         campaign_reference=told.campaign_reference,
         entity_id=told.entity_id,
         application_id=told.application_id,
+        dsn=with_head(dsn, mail.raw) if dsn is not None and not origin.to_sandbox else None,
     )
     return Batch(
         account=origin.account,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +14,7 @@ from campaigns import addresses, filetypes, tokens
 from campaigns.content.compile import compile_version
 from campaigns.content.letter import Attachment, LetterDraft, compile_letter, enclose
 from campaigns.content.masking import mask_values
-from campaigns.content.mime import MailFrame, MailRecipient
+from campaigns.content.mime import MailFrame, MailRecipient, unsubscribe_headers
 from campaigns.content.tracked import Tracked
 from campaigns.delivery.base import EnclosedFile, OutgoingEmail, SharedContent
 from campaigns.domains import dkim
@@ -25,8 +24,9 @@ from campaigns.outbox import render
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.delivery_news import is_in_doubt
 from campaigns.outbox.payload import Heading, Payload, Personal, open_payload, open_personal
+from campaigns.outbox.render_content import read_headers
 from campaigns.outbox.tracker import Tracker, open_tracker
-from campaigns.storage.terms import terms_of
+from campaigns.outbox.views import view_url, views_end_at
 from compliance.facts import AttachmentFacts
 
 
@@ -83,6 +83,8 @@ class LetterPen:
 
     def _mail_from(self, message: Claimed) -> str:
         """The envelope sender: one address per message where the domain has a return path (VERP; DS-05)."""
+        if self._payload.from_nobody:
+            return ""
         if (path := self._return_path) is None:
             return self._payload.from_mailbox
         return f"{path.local}+{tokens.bounce_token(message.public_id)}@{path.domain}"
@@ -101,9 +103,11 @@ class _TextWriter:
         assert compiled is not None
         self.has_unsubscribe_link = compiled.has_unsubscribe_link
         self.has_postal_address = compiled.has_postal_address
-        self._views_end_at = _views_end_at(submission) if compiled.has_browser_link else None
+        ends_at = views_end_at(submission, sent_at=timezone.now()) if compiled.has_browser_link else None
+        self._views_end_at = ends_at
         self._enclosed = enclose(payload.attachments)
         self._frame = _frame(submission, payload)
+        self._unsubscribe_host = _unsubscribe_host(submission) if self._frame.is_bulk else ""
 
     def wire(self, message: Claimed, *, date: datetime) -> bytes:
         frame, recipient = self._addressed(message)
@@ -121,6 +125,12 @@ class _TextWriter:
             assert self._letter is not None
             seen = self._letter.read(frame, recipient)
         subject, html, text = seen
+        # UN-01 holds whoever builds the mail; transactional mail needs none (UN-13).
+        leaving = (
+            read_headers(unsubscribe_headers(recipient.unsubscribe_url, recipient.unsubscribe_mailbox))
+            if frame.is_bulk
+            else ()
+        )
         return SharedContent(
             from_name=frame.from_name,
             from_mailbox=frame.from_mailbox,
@@ -128,7 +138,7 @@ class _TextWriter:
             subject=subject,
             html=html,
             text=text,
-            headers=frame.headers,
+            headers=(*frame.headers, *leaving),
             files=_files(self._payload.attachments),
         )
 
@@ -158,6 +168,7 @@ class _TextWriter:
             # The same for every attempt: a receiver can tell a repeated delivery by it.
             message_id=f"{message.public_id.hex}@{domain}",
             unsubscribe_url=self._unsubscribe_url(message),
+            unsubscribe_mailbox=render.unsubscribe_mailbox(message, host=self._unsubscribe_host),
             browser_url=self._browser_url(message),
             name=personal.name,
             to=_shown_to(personal, heading),
@@ -167,7 +178,7 @@ class _TextWriter:
     def _browser_url(self, message: Claimed) -> str:
         if self._views_end_at is None:
             return ""
-        return render.view_url(message.public_id, expires_at=self._views_end_at)
+        return view_url(message.public_id, expires_at=self._views_end_at)
 
     def _unsubscribe_url(self, message: Claimed) -> str:
         """Marketing mail has one, and every mail that shows the link."""
@@ -199,12 +210,12 @@ class _RawWriter:
         )
 
 
-def _views_end_at(submission: Submission) -> int | None:
-    """Until when its mails can be read in a browser: as long as a copy is there to be shown; None without one."""
-    terms = terms_of(submission)
-    if terms is None or not terms.active_days:
-        return None
-    return int(time.time()) + min(terms.active_days, submission.account.browser_view_days) * 24 * 3600
+def _unsubscribe_host(submission: Submission) -> str:
+    """As for a campaign; that such mail is read, the account says of the address as its sender (UN-10)."""
+    if (domain := submission.sending_domain) is None or not domain.return_path:
+        return ""
+    senders = domain.senders.filter(email__iexact=submission.sender_address, unsubscribes_by_mail=True)
+    return render.mail_host(domain, is_read=senders.exists())
 
 
 def _open_writer(submission: Submission, payload: Payload) -> _TextWriter | _RawWriter:

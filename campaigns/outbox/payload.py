@@ -72,7 +72,8 @@ class ListedFile:
 class Payload:
     """The content of one request; track_… None: as account and domain say.
 
-    `raw` is a finished mail instead of texts, and `listed` the files in it.
+    `raw` is a finished mail instead of texts, and `listed` the files in it. One `from_nobody` leaves with the null return
+    path of notices, so that nothing comes back about it (RFC 5321 §4.5.5).
     """
 
     from_name: str
@@ -93,6 +94,7 @@ class Payload:
     track_clicks: bool | None = None
     pixel_at_top: bool = True
     landing_placeholders: Mapping[str, Any] = field(default_factory=dict)
+    from_nobody: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 
 from campaigns import addresses, tokens
 from campaigns.addresses import Address
@@ -22,11 +21,12 @@ from campaigns.domains import dkim
 from campaigns.domains.dkim import Signer
 from campaigns.domains.expected import RETURN_MX
 from campaigns.errors import CampaignError
-from campaigns.models import ContactList, Purpose, Sender, Submission
+from campaigns.models import ContactList, Domain, Purpose, Submission
 from campaigns.outbox.accept import placeholder_context
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.sealed_files import open_files
-from campaigns.outbox.tracker import Tracker, is_allowed, open_tracker
+from campaigns.outbox.tracker import Tracker, open_tracker
+from campaigns.outbox.views import view_url, views_end_at
 from compliance import vault
 
 
@@ -84,26 +84,19 @@ def make_plain_letterhead(submission: Submission) -> Letterhead:
         mail_from=from_address.mailbox,
         return_path=addresses.parse(sender.domain.return_path) if sender.domain.return_path else None,
         unsubscribe_base=f"{settings.PUBLIC_URL}/u/",
-        unsubscribe_host=_mail_host(sender) if is_bulk else "",
-        views_end_at=_views_end_at(submission),
+        unsubscribe_host=mail_host(sender.domain, is_read=sender.unsubscribes_by_mail) if is_bulk else "",
+        views_end_at=views_end_at(submission, sent_at=timezone.now()),
     )
 
 
-def _mail_host(sender: Sender) -> str:
-    """Where a mail that wants out may go: the host of the return path, when the sender says that such mail is read there
-    or its MX record was seen to lead to our own server (UN-10)."""
-    path = sender.domain.return_path
+def mail_host(domain: Domain, *, is_read: bool) -> str:
+    """Where a mail that wants out may go, '' for nowhere: the host of the return path, when the sender says that such
+    mail `is_read` there or its MX record was seen to lead to our own server (UN-10)."""
+    path = domain.return_path
     if not path or path.lower().startswith(tokens.UNSUBSCRIBE_LOCAL):
         return ""
-    comes_here = settings.INBOUND_HOST and sender.domain.findings.filter(record=RETURN_MX, ok=True).exists()
-    return addresses.parse(path).domain if sender.unsubscribes_by_mail or comes_here else ""
-
-
-def _views_end_at(submission: Submission) -> int | None:
-    """Until when mails that leave now can be read in a browser, in seconds since 1970; None under HIPAA: never."""
-    if not is_allowed(submission):
-        return None
-    return int(time.time()) + submission.account.browser_view_days * 24 * 3600
+    comes_here = settings.INBOUND_HOST and domain.findings.filter(record=RETURN_MX, ok=True).exists()
+    return addresses.parse(path).domain if is_read or comes_here else ""
 
 
 def _list_id(submission: Submission, *, domain: str) -> str:
@@ -139,14 +132,13 @@ def mail_recipient(letterhead: Letterhead, message: Claimed) -> MailRecipient:
         # The same for every attempt: a receiver can tell a repeated delivery by it.
         message_id=f"{message.public_id.hex}@{letterhead.mail_from.rpartition('@')[2]}",
         unsubscribe_url=letterhead.unsubscribe_base + tokens.unsubscribe_token(claim),
-        unsubscribe_mailbox=_unsubscribe_mailbox(letterhead, message),
+        unsubscribe_mailbox=unsubscribe_mailbox(message, host=letterhead.unsubscribe_host),
         browser_url=_browser_url(letterhead, message) if letterhead.compiled.has_browser_link else "",
     )
 
 
-def _unsubscribe_mailbox(letterhead: Letterhead, message: Claimed) -> str:
+def unsubscribe_mailbox(message: Claimed, *, host: str) -> str:
     """Beside the return path, with the mail's own token; '' where nobody reads such mail."""
-    host = letterhead.unsubscribe_host
     return f"{tokens.UNSUBSCRIBE_LOCAL}+{tokens.bounce_token(message.public_id)}@{host}" if host else ""
 
 
@@ -155,11 +147,6 @@ def _browser_url(letterhead: Letterhead, message: Claimed) -> str:
     if letterhead.views_end_at is None:
         return ""
     return view_url(message.public_id, expires_at=letterhead.views_end_at)
-
-
-def view_url(message_id: UUID, *, expires_at: int) -> str:
-    """The page that shows a mail in the browser until then, in seconds since 1970."""
-    return f"{settings.PUBLIC_URL}/v/{tokens.view_token(tokens.ViewClaim(message_id, expires_at))}"
 
 
 def read_mail(letterhead: Letterhead, message: Claimed) -> tuple[str, str, str]:

@@ -34,7 +34,7 @@ def make_content(letterhead: Letterhead, message: Claimed) -> tuple[OutgoingEmai
     shared = _shared(frame, merged.parts) if merged.values else _make_shared(frame, merged.parts)
     # Transactional mail needs none (UN-13), and without headers of its own it can share its texts with others.
     headers = (
-        _read_headers(mime.unsubscribe_headers(recipient.unsubscribe_url, recipient.unsubscribe_mailbox))
+        read_headers(mime.unsubscribe_headers(recipient.unsubscribe_url, recipient.unsubscribe_mailbox))
         if frame.is_bulk
         else ()
     )
@@ -59,7 +59,7 @@ def _shared(frame: MailFrame, parts: MergeParts) -> SharedContent:
 
 
 def _make_shared(frame: MailFrame, parts: MergeParts) -> SharedContent:
-    lines = _read_headers(mime.frame_head(frame))
+    lines = read_headers(mime.frame_head(frame))
     return SharedContent(
         from_name=frame.from_name,
         from_mailbox=frame.from_mailbox,
@@ -71,7 +71,7 @@ def _make_shared(frame: MailFrame, parts: MergeParts) -> SharedContent:
     )
 
 
-def _read_headers(head: bytes) -> tuple[tuple[str, str], ...]:
+def read_headers(head: bytes) -> tuple[tuple[str, str], ...]:
     """Wire headers as (name, unfolded value) pairs (RFC 5322 §2.2.3)."""
     lines = head.decode("ascii").replace("\r\n ", " ").removesuffix("\r\n").split("\r\n")
     pairs = (line.partition(":") for line in lines)

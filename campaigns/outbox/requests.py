@@ -25,6 +25,7 @@ from campaigns.models import (
 from campaigns.models import Domain as SendingDomain
 from campaigns.outbox import facts, protected
 from campaigns.outbox.batches import LONGEST_VALIDITY, Accepted, Addressee, Batch, EmailRequest, Group
+from campaigns.outbox.dsn_request import seal_request
 from campaigns.outbox.payload import (
     Heading,
     Personal,
@@ -38,6 +39,7 @@ from campaigns.outbox.pools import choose_transport
 from campaigns.outbox.rows import NewMessage
 from campaigns.outbox.sandboxes import find_sandbox
 from campaigns.outbox.tracker import TrackingOptions, is_allowed
+from campaigns.outbox.views import link_option, version_option
 from campaigns.storage.terms import Skips
 from campaigns.webhooks import endpoints
 from compliance import gate
@@ -162,6 +164,7 @@ def make_submission(
     if is_allowed(submission):
         landing = seal_landing(submission, request.payload.landing_placeholders, now=timezone.now())
         submission.options |= {"landing": landing} if landing else {}
+    submission.options |= seal_request(submission, request.dsn)
     headings = tuple(_heading(group) for group in request.groups)
     _name_listeners(submission, request.webhook, is_trial=batch.to_sandbox)
     submission.payload_sealed = seal_payload(submission, replace(request.payload, headings=headings))
@@ -178,7 +181,9 @@ def _options(request: EmailRequest) -> dict[str, Any]:
     )
     week = {"week": request.week.as_option()} if request.week else {}
     storage = {"storage": request.skips.as_option()} if request.skips != Skips() else {}
-    return {"tracking": tracking.as_option(), **week, **storage}
+    texts = (payload.subject, payload.html, payload.text, payload.amp)
+    link = version_option(request.content) if request.content is not None else link_option(*texts)
+    return {"tracking": tracking.as_option(), **week, **storage, **link}
 
 
 def _name_listeners(submission: Submission, webhook: Webhook, *, is_trial: bool) -> None:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, override
 from campaigns import addresses, tokens
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Contact, Door, Message, Purpose, Sender, Submission
+from campaigns.outbox.dsn_notices import WRITER
 from campaigns.outbox.payload import Payload
 from campaigns.outbox.requests import Addressee, Batch, EmailRequest, Group
 from campaigns.outbox.together import accept_requests
@@ -90,12 +91,14 @@ def _find_address(account: Account, address_key: str) -> str | None:
 
 
 def _sent_lately(account: Account, address_key: str, *, now: datetime) -> bool:
-    return Message.objects.filter(
+    notices = Message.objects.filter(
         submission__account=account,
         submission__door=Door.NOTICE,
         submission__created_at__gt=now - _AGAIN_AFTER,
         address_key=address_key,
-    ).exists()
+    )
+    # What became of a mail of theirs is another matter.
+    return notices.exclude(submission__from_address__startswith=f"{WRITER}@").exists()
 
 
 def _find_sender(account: Account, submission_id: int) -> Sender:

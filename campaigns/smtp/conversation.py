@@ -1,4 +1,4 @@
-"""What a program of a customer may say, from greeting to goodbye (RFC 5321, 6409, 4954, 3207, 2920, 6531)."""
+"""What a program of a customer may say, from greeting to goodbye (RFC 5321, 6409, 4954, 3207, 2920, 3461, 6531)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from campaigns import addresses
 from campaigns.addresses import Address
 from campaigns.errors import AddressError, CampaignError
 from campaigns.models import Lane
+from campaigns.outbox.dsn_request import DsnRequest, Wish
 from campaigns.outbox.finished import check_recipient
-from campaigns.smtp import commands, replies
+from campaigns.smtp import commands, dsn, replies
 from campaigns.smtp.desk import SubmissionDesk
 from campaigns.smtp.dialogue import Dialogue, MailRefused
 from campaigns.smtp.intake import NotStored
@@ -27,7 +28,9 @@ class Transaction:
 
     sender: str
     smtputf8: bool
+    envelope_id: str = ""
     recipients: list[Address] = field(default_factory=list)
+    wishes: dict[str, Wish] = field(default_factory=dict)
 
 
 class Conversation(Dialogue):
@@ -43,7 +46,12 @@ class Conversation(Dialogue):
         return {"AUTH": self._auth, "MAIL": self._mail, "RCPT": self._rcpt, "DATA": self._data}
 
     def offers(self) -> list[str]:
-        return ["AUTH LOGIN PLAIN"] if self._may_log_in else []
+        return [*(["AUTH LOGIN PLAIN"] if self._may_log_in else []), *(["DSN"] if self._tells_senders else [])]
+
+    @property
+    def _tells_senders(self) -> bool:
+        # Notices are plain mail: of protected mail nobody is told that way.
+        return self._entrance.lane == Lane.STANDARD
 
     @property
     def is_logged_in(self) -> bool:
@@ -86,8 +94,10 @@ class Conversation(Dialogue):
         if self._mails >= self._desk.limits.mails:
             return replies.TOO_MANY_MAILS
         path = commands.read_path(argument, keyword="FROM")
-        if refusal := self.check_parameters(path, _PARAMETERS):
+        known = _PARAMETERS | dsn.OF_MAIL if self._tells_senders else _PARAMETERS
+        if refusal := self.check_parameters(path, known):
             return refusal
+        envelope_id = dsn.read_of_mail(path.parameters)
         address = _parse(path.mailbox)
         if address is None:
             return replies.NULL_SENDER if not path.mailbox else replies.BAD_SENDER
@@ -99,7 +109,7 @@ class Conversation(Dialogue):
         assert self._login.caller is not None
         await self._login.check_standing()
         self._login.caller.rights.require(address.domain)
-        self._transaction = Transaction(address.mailbox, smtputf8)
+        self._transaction = Transaction(address.mailbox, smtputf8, envelope_id)
         return replies.SENDER_OK
 
     async def _rcpt(self, argument: str) -> str:
@@ -113,8 +123,9 @@ class Conversation(Dialogue):
         if len(transaction.recipients) >= most:
             return replies.TOO_MANY_RECIPIENTS
         path = commands.read_path(argument, keyword="TO")
-        if path.parameters:
+        if not path.parameters.keys() <= (dsn.OF_RECIPIENT if self._tells_senders else frozenset()):
             return replies.PARAMETER_UNKNOWN
+        wish = dsn.read_of_recipient(path.parameters)
         address = _parse(path.mailbox)
         if address is None:
             return replies.BAD_RECIPIENT
@@ -122,6 +133,7 @@ class Conversation(Dialogue):
             return replies.NEEDS_SMTPUTF8
         check_recipient(address)
         transaction.recipients.append(address)
+        transaction.wishes.setdefault(address.normalized, wish)
         return replies.RECIPIENT_OK
 
     async def _data(self, argument: str) -> str:
@@ -137,7 +149,10 @@ class Conversation(Dialogue):
             assert self._login.caller is not None
             try:
                 message_id = await self._submissions.hand_in(
-                    raw, caller=self._login.caller, sender=transaction.sender, recipients=transaction.recipients
+                    raw,
+                    caller=self._login.caller,
+                    recipients=transaction.recipients,
+                    dsn=DsnRequest(transaction.sender, transaction.wishes, transaction.envelope_id),
                 )
             except NotStored:
                 raise MailRefused(replies.LATER) from None

@@ -19,6 +19,7 @@ from campaigns.content.submitted import read_submitted
 from campaigns.inbound.places import Place, find_place
 from campaigns.inbound.reception import Envelope, take_in
 from campaigns.models import Lane
+from campaigns.outbox.dsn_request import DsnRequest
 from campaigns.outbox.finished import compose_batch
 from campaigns.smtp.callers import Caller
 from campaigns.smtp.intake import Handed, Intake, make_durable
@@ -66,10 +67,10 @@ class SubmissionDesk(Desk):
         super().__init__(limits, hostname=hostname)
         self._intake = Intake()
 
-    async def hand_in(self, raw: bytes, *, caller: Caller, sender: str, recipients: list[Address]) -> str:
+    async def hand_in(self, raw: bytes, *, caller: Caller, recipients: list[Address], dsn: DsnRequest) -> str:
         """The id of the mail, stored for good; raises CampaignError and NotStored."""
         read = partial(
-            _read, raw, caller=caller, sender=sender, recipients=recipients, largest=self.limits.message_bytes,
+            _read, raw, caller=caller, recipients=recipients, dsn=dsn, largest=self.limits.message_bytes,
             now=timezone.now(),
         )  # fmt: skip
         # What may be in protected mail is also asked of the database.
@@ -115,10 +116,13 @@ def _leave_database(gathered: Barrier) -> None:
     connections.close_all()
 
 
-def _read(raw: bytes, *, caller: Caller, sender: str, recipients: list[Address], largest: int, now: datetime) -> Handed:
+def _read(
+    raw: bytes, *, caller: Caller, recipients: list[Address], dsn: DsnRequest, largest: int, now: datetime
+) -> Handed:
     mail = read_submitted(raw, now=now, largest=largest)
     caller.rights.require(mail.sender.domain)
-    batch = compose_batch(mail, origin=caller.origin, recipients=[("", address) for address in recipients], now=now)
+    people = [("", address) for address in recipients]
+    batch = compose_batch(mail, origin=caller.origin, recipients=people, dsn=dsn, now=now)
     key = f"message:{mail.controls.message_id}" if mail.controls.message_id else ""
-    envelope = "\0".join([sender, *(address.normalized for address in recipients)]).encode() if key else b""
+    envelope = "\0".join([dsn.sender, *(address.normalized for address in recipients)]).encode() if key else b""
     return Handed(batch, caller.credential, key=key, body=envelope + b"\0" + raw if key else b"")

@@ -29,6 +29,7 @@ from campaigns.net import check_public_url
 from campaigns.outbox import statuses
 from campaigns.outbox.deliveries import first_attempts
 from campaigns.outbox.payload import Webhook, open_webhook
+from campaigns.outbox.views import told_link
 from campaigns.webhooks.claims import Parcel
 from campaigns.webhooks.deliver import Call
 from campaigns.webhooks.endpoints import check_signed, read_config
@@ -193,6 +194,7 @@ class _Book:
             entity_id=submission.entity_id,
             application_id=submission.application_id,
             callback_data=self.webhooks[submission.pk].callback_data,
+            browser_link=told_link(message) if row.kind in REPORT_KINDS else "",
             is_private=_is_private(message),
         )
 

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from campaigns.audiences import consent, suppression
 from campaigns.models import Event, EventKind, SuppressionReason, SuppressionScope, Transport
-from campaigns.outbox import delivery_news
+from campaigns.outbox import delivery_news, dsn_notices
 from campaigns.outbox.delivery_news import KnownMessage
 from campaigns.tracking.hit_ledger import KINDS
 from campaigns.tracking.told import count_fresh, sort_hits
@@ -136,6 +136,7 @@ def _step(fresh: Sequence[Report], known: dict[UUID, KnownMessage], *, now: date
             bounced[report.code[:60]].add(known[report.message_id])
     for code, messages in bounced.items():
         delivery_news.note_bounced(messages, code=code)
+        dsn_notices.tell_bounces([message.id for message in messages], now=now)
 
 
 def _suppress(fresh: Sequence[Report], known: dict[UUID, KnownMessage], *, account_id: int, now: datetime) -> None:

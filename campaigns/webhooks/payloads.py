@@ -40,6 +40,7 @@ class Mail:
     entity_id: str = ""
     application_id: str = ""
     callback_data: str = ""
+    browser_link: str = ""
     is_private: bool = False
 
 
@@ -78,6 +79,7 @@ def report_of(mail: Mail, happening: Happening) -> dict[str, Any]:
             "price": _FREE,
             "attemptCount": mail.attempts,
             "timeToFirstAttempt": _milliseconds_between(mail.accepted_at, mail.first_attempt_at),
+            "browserLink": mail.browser_link or None,
             "smtp": _reply(happening.code),
             **_callers_words(mail),
         }
