@@ -223,6 +223,16 @@ HIPAA_SEND = BOOK.add_feature(
         requires=_EVERY_MAIL | {"recipient.not-authorized"},
     )
 )
+OFFICER_NOTICE = BOOK.add_feature(
+    Feature(
+        "hipaa.officer-notice",
+        hipaa_eligible=True,
+        reason="It says that something happened and where to look, and nothing about anybody who is written to.",
+        clause="User interfaces for composing, reviewing and sending are designed to comply with the rules for business"
+        " associates",
+        requires=_EVERY_MAIL,
+    )
+)
 HIPAA_ENDPOINT = BOOK.add_feature(
     Feature(
         "hipaa.endpoint",

@@ -2,9 +2,9 @@
 
 from django.urls import include, path
 
-from compliance.api.eligibility import answer_eligibility
+from compliance.api.eligibility import answer_at_hipaa_host
 
 urlpatterns = [
-    path("hipaa/v1/eligibility", answer_eligibility, name="eligibility-list"),
+    path("hipaa/v1/eligibility", answer_at_hipaa_host, name="eligibility-list"),
     path("", include("compliance.api.app")),
 ]

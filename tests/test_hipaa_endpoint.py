@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -154,6 +155,20 @@ def test_nothing_else_answers_at_the_hipaa_host_and_nothing_of_it_elsewhere(prog
     for path in ("/admin/", "/docs", "/u/x", "/email/4/templates", "/email/1/domains", "/email/1/content", "/"):
         assert program.ask("GET", path).status_code == 404, path
     assert program.ask("POST", "/email/4/messages", raw=b"{", headers={"host": "testserver"}).status_code == 403
+
+
+def test_what_is_eligible_is_told_at_the_hipaa_host_over_tls_from_its_networks(
+    program: ClinicProgram, settings: Settings
+) -> None:
+    """D7."""
+    ask = partial(program.ask, "GET", "/hipaa/v1/eligibility")
+    answer = ask()
+    assert answer.status_code == 200
+    assert "hipaa.endpoint" in {one["key"] for one in answer.json()["capabilities"]}
+    assert refusal(ask(secure=False)) == (403, "hipaa.https-required")
+    settings.HIPAA_NETWORKS = ["192.0.2.0/24"]
+    assert refusal(ask()) == (403, "hipaa.network-refused")
+    assert Client().get("/hipaa/v1/eligibility").status_code == 404
 
 
 # --- What may be asked for ----------------------------------------------------------------------------------------

@@ -8,22 +8,29 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from campaigns.models import Account, Event, Message, SandboxMail, Submission, Transport
 from campaigns.outbox import accounting, holds
 from campaigns.outbox.custody import INTEGRITY
-from campaigns.outbox.dispatch import SliceResult, dispatch_slice
+from campaigns.outbox.dispatch import SliceResult, dispatch_slice, dispatch_stream
 from campaigns.planning import fanout, sending
 from compliance.agreements import recording, status
 from compliance.approvals import stopping
-from compliance.models import Approval, AuditEvent, Baa, Disclosure, Stop
-from tests.factories import make_account, make_campaign, make_contact, make_list
+from compliance.models import Approval, AuditEvent, Baa, DataKey, Disclosure, Stop
+from compliance.oversight import emergency
+from compliance.vault import keys, rotation
+from config import keyring
+from tests.factories import make_account, make_campaign, make_contact, make_list, make_sender
 from tests.hipaa import HOST, Authority, Clinic, ClinicSend, make_clinic, make_send
 from tests.smtp_server import Conversation, RawServer, polite
 
@@ -44,6 +51,16 @@ def server(authority: Authority) -> Iterator[RawServer]:
 
 @pytest.fixture
 def clinic(server: RawServer) -> Clinic:
+    clinic = make_clinic()
+    clinic.aim(server.port)
+    return clinic
+
+
+@pytest.fixture
+def clinic_of_its_own_ring(settings: Settings, tmp_path: Path, server: RawServer) -> Clinic:
+    """Root keys that a test may destroy."""
+    settings.KEY_RING = keyring.load(tmp_path / "ring.json", create=True)
+    keys.forget_open_keys()
     clinic = make_clinic()
     clinic.aim(server.port)
     return clinic
@@ -192,6 +209,42 @@ def test_a_stop_ends_a_send_that_is_under_way_within_two_seconds(
     states = send.states()
     assert states.count("sent") == len(server.mails) < 10
     assert set(states) == {"sent", "queued"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_root_keys_change_and_go_while_a_send_is_under_way(server: RawServer, clinic_of_its_own_ring: Clinic) -> None:
+    """hipaa.md §2.3: each batch opens by the root key of that moment; nothing is lost, repeated or left in the clear."""
+    send = make_send(clinic_of_its_own_ring, people=[f"p{number}@example.org" for number in range(12)])
+    send.approve()
+    reached, rotated, kids = threading.Event(), threading.Event(), []
+
+    def answer(peer: Conversation, verb: str, what: bytes) -> bytes | None:
+        if verb == "BODY" and len(server.mails) == 3:
+            reached.set()
+            assert rotated.wait(20)
+        return polite(peer, verb, what)
+
+    def rotate() -> None:
+        assert reached.wait(20)
+        for _ in range(2):
+            (old,) = set(DataKey.objects.values_list("kid", flat=True))
+            kids.append(rotation.add_root())
+            for _ in rotation.rotate(batch=1):
+                keys.forget_open_keys()  # as in a worker that has just started
+            rotation.retire_root(old)
+        connection.close()
+        rotated.set()
+
+    server.answer = answer
+    officer = threading.Thread(target=rotate)
+    officer.start()
+    dispatch_slice(send.submission.pk, limit=2)
+    officer.join()
+    assert (len(set(kids)), set(DataKey.objects.values_list("kid", flat=True))) == (2, {kids[-1]})
+    assert send.states() == ["sent"] * 12
+    assert len({rcpt for rcpt, _ in server.mails}) == len(server.mails) == 12
+    assert all(b"CANARY-ward" in mail for _, mail in server.mails)
+    assert not AuditEvent.objects.filter(action="send.integrity-failed").exists()
 
 
 # --- Only what was approved ---------------------------------------------------------------------------------------
@@ -398,6 +451,26 @@ class Tap:
                 self.heard += data
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+
+
+# --- Officers -----------------------------------------------------------------------------------------------------
+
+
+def test_officers_are_told_of_emergency_access_by_mail_that_says_where_to_look_and_nothing_else(
+    clinic: Clinic, server: RawServer
+) -> None:
+    """hipaa.md B3: at once, over verified TLS, and without a name, a reason or an entry among the disclosures."""
+    make_sender(clinic.account)
+    User.objects.filter(pk=clinic.officer.id).update(email="officer@example.org", is_active=True)
+    reason = "The officer is on a plane and mail goes to the wrong people."
+    access = emergency.open_access(clinic.account, reason=reason, by=clinic.author, now=timezone.now())
+    dispatch_stream(Transport.objects.get(account=clinic.account, is_default=True).pk, linger=timedelta(0))
+    ((rcpt, mail),) = server.mails
+    text = message_from_bytes(mail, policy=default).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert (rcpt, f"/emergencyaccess/{access.public_id}/change/" in text) == (b"RCPT TO:<officer@example.org>", True)
+    assert not [word for word in (reason, str(clinic.account), "user") if word in text]
+    assert Message.objects.get().recipient == ""
+    assert not Disclosure.objects.exists()
 
 
 # --- The sandbox, and ordinary mail -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
@@ -25,7 +26,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from campaigns import tasks
 from campaigns.content.draft import draft_of
 from campaigns.content.versions import create_version
-from campaigns.models import BaaStatus, Campaign, HipaaSend, Message, MessageState, Role, Submission
+from campaigns.models import BaaStatus, Campaign, HipaaSend, Message, MessageState, Role, Submission, Suppression
 from campaigns.outbox import control
 from campaigns.outbox.dispatch import dispatch_slice
 from campaigns.planning.hipaa import starting, tls
@@ -293,7 +294,9 @@ def test_whatever_is_changed_behind_the_screens_after_the_approval_starts_nothin
     assert not Submission.objects.filter(state="open").exists()
 
 
-def test_the_stop_holds_what_is_on_its_way_and_lifting_it_lets_it_go(office: HipaaOffice) -> None:
+def test_the_stop_holds_what_is_on_its_way_and_lifting_it_lets_it_go_at_once(
+    office: HipaaOffice, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
     """B25: the button says what will happen, and the officer alone lifts it."""
     approval = office.submitted()
     office.approve(approval)
@@ -306,7 +309,9 @@ def test_the_stop_holds_what_is_on_its_way_and_lifting_it_lets_it_go(office: Hip
     assert state(approval) == State.STOPPED
     dispatch_slice(Submission.objects.get().pk)
     assert set(Message.objects.values_list("state", flat=True)) == {MessageState.QUEUED}
-    office.officer.post(reverse("admin:compliance_stop_lift", args=[Stop.objects.get().pk]))
+    with django_capture_on_commit_callbacks(execute=True):
+        office.officer.post(reverse("admin:compliance_stop_lift", args=[Stop.objects.get().pk]))
+    assert set(Message.objects.values_list("state", flat=True)) == {MessageState.SENT}
     assert state(approval) == State.SENDING
 
 
@@ -335,8 +340,8 @@ def test_the_rest_of_a_send_can_be_cancelled_for_good(office: HipaaOffice) -> No
     assert not Message.objects.filter(placeholders_sealed__isnull=False).exists()
 
 
-def test_an_authorization_revoked_on_the_way_stops_that_mail(office: HipaaOffice) -> None:
-    """B19, B20, B21: asked for each recipient as it would leave."""
+def start_marketing(office: HipaaOffice) -> list[str]:
+    """Marketing that everybody signed for has begun; the blind indexes of its recipients."""
     send = office.ready(legal_basis="authorization", paid="yes")
     clinic, now = office.clinic, timezone.now()
     keys = list(Message.objects.order_by("pk").values_list("address_key", flat=True))
@@ -347,6 +352,12 @@ def test_an_authorization_revoked_on_the_way_stops_that_mail(office: HipaaOffice
     office.approve(approval, office.approver, **on_file)
     office.approve(approval, office.officer, **on_file)
     starting.start_send(Approval.objects.get(), now=now)
+    return keys
+
+
+def test_an_authorization_revoked_on_the_way_stops_that_mail(office: HipaaOffice) -> None:
+    """B19, B20, B21: asked for each recipient as it would leave."""
+    keys, clinic, now = start_marketing(office), office.clinic, timezone.now()
     authorizations.revoke(clinic.account.pk, address_key=keys[1], owner=clinic.owner, by=clinic.officer, now=now)
     dispatch_slice(Submission.objects.get().pk)
     assert list(Message.objects.order_by("pk").values_list("state", "error_code")) == [
@@ -363,6 +374,23 @@ def relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RawServer
     authority = Authority(tmp_path, monkeypatch)
     with RawServer(polite, b"STARTTLS", b"PIPELINING", context=authority.server()) as running:
         yield running
+
+
+def test_marketing_under_hipaa_has_a_way_out_that_names_nobody(office: HipaaOffice, relay: RawServer) -> None:
+    """S24, RFC 8058: one click is enough, and is remembered by blind index."""
+    office.clinic.aim(relay.port)
+    keys = start_marketing(office)
+    dispatch_slice(Submission.objects.get().pk)
+    rcpt, raw = relay.mails[0]
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    link = next(part for part in mail["List-Unsubscribe"].split(",") if "http" in part).strip(" <>")
+    assert link in mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    assert not [word for word in ("pat", "example.org", "appointment") if word in urlsplit(link).path.lower()]
+    answer = Client().post(urlsplit(link).path, {"List-Unsubscribe": "One-Click"})
+    left = Suppression.objects.get()
+    assert (answer.status_code, left.address_key in keys) == (200, True)
+    assert rcpt.decode().partition("<")[2][:-1] not in str(vars(left))
 
 
 def test_480_people_from_the_file_to_the_shredded_key(

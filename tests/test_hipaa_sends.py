@@ -25,11 +25,13 @@ from campaigns.models import (
     Message,
     MessageFile,
     Role,
+    Sender,
     Submission,
     SubmissionState,
 )
 from campaigns.outbox.payload import Personal, open_recipients
 from campaigns.planning.hipaa import checking
+from campaigns.planning.hipaa.scan import scan_send
 from compliance import authorizations, vault
 from compliance.admin.uploads import MemoryHandler
 from compliance.approvals.contributions import find_contributors
@@ -141,6 +143,15 @@ def test_a_warning_is_answered_by_its_author_with_a_reason(office: HipaaOffice) 
     assert office.author.post(url(send, "answer"), {"digest": digest, "reason": "nobody-meant"}).status_code == 302
     assert codes(send) == set()
     assert office.author.post(url(send, "answer"), {"digest": "0" * 64, "reason": "other"}).status_code == 404
+
+
+def test_a_sender_whose_address_names_a_department_is_a_warning(office: HipaaOffice) -> None:
+    """S25: it stands beside the subject on every lock screen."""
+    send = office.ready()
+    assert codes(send) == set()
+    Sender.objects.update(email=f"oncology@{office.sender.domain.name}")
+    (hit,) = scan_send(HipaaSend.objects.get(pk=send.pk), now=timezone.now()).hits
+    assert (hit.found.rule, hit.found.place, hit.found.level) == ("phi.condition", "from-address", "warn")
 
 
 # --- Recipients ---------------------------------------------------------------------------------------------------

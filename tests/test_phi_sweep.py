@@ -43,6 +43,14 @@ def test_a_canary_is_found_in_every_disguise_and_nobody_else_is() -> None:
     assert not any(other.find(disguise) for disguise in disguises)
 
 
+def test_what_looks_compressed_by_chance_ends_no_sweep() -> None:
+    canary = Canary()
+    assert [canary.find(b"eJ" + b"a" * length) for length in range(20, 24)] == [""] * 4
+    squeezed = signing.dumps({"pad": "a" * 500, "name": canary.word}, compress=True).partition(":")[0].encode()
+    assert squeezed.startswith(b".eJ")
+    assert all(canary.find(squeezed + b"A" * more) for more in range(4))
+
+
 def test_a_place_that_looks_nowhere_is_called_blind() -> None:
     kept: list[tuple[str, bytes]] = []
     seeing = Place("seeing", lambda: iter(kept), lambda word: kept.append(("here", word.encode())))

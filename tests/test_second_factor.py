@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from campaigns.accounts import drafts, second_factor
 from campaigns.accounts.keys import create_key
-from campaigns.models import Account, ApiKey, KeptDraft, RecoveryCode, Role, SecondFactor
+from campaigns.models import Account, ApiKey, KeptDraft, Membership, RecoveryCode, Role, SecondFactor
 from compliance.models import AuditEvent
 from tests.factories import make_account, make_list, make_user
 from tests.people import code_of, sign_in
@@ -236,16 +236,21 @@ def test_a_draft_is_its_writers_alone_and_for_a_day(author: User, clock: time_ma
 
 
 def test_who_is_deactivated_is_out_at_once_with_their_keys(client: Client, author: User, clinic: Account) -> None:
+    """hipaa.md B12: and whoever did it is told what they could reach, which the trail keeps."""
     sign_in(client, author)
     create_key(clinic, name="Theirs", scopes=["email:message:send"], by=author)
+    other = make_account(name="Z Newsletter")
+    Membership.objects.create(user=author, account=other, role=Role.VIEWER)
     boss = sign_in(Client(), make_user(is_superuser=True))
     form = {"username": author.username, "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
-    assert boss.post(f"/admin/auth/user/{author.pk}/change/", form).status_code == 302
+    told = boss.post(f"/admin/auth/user/{author.pk}/change/", form, follow=True).content.decode()
+    assert f"Until now they could reach: {clinic} as author; {other} as viewer." in told
     author.refresh_from_db()
     assert not author.is_active
     assert ApiKey.objects.get().revoked_at is not None
     assert not [row for row in Session.objects.all() if row.get_decoded().get("_auth_user_id") == str(author.pk)]
-    assert actions(clinic)[-1] == "person.deactivated"
+    event = AuditEvent.objects.filter(owner=str(clinic.public_id)).latest("seq")
+    assert (event.action, event.data["roles"], event.data["keys"]) == ("person.deactivated", ["author"], 1)
 
 
 def test_a_role_that_is_taken_ends_the_sessions_that_had_it(client: Client, author: User, clinic: Account) -> None:

@@ -28,13 +28,14 @@ def note(
     actor = _ref(by or user)
     with transaction.atomic():
         # In one order, so that two who write to the same chains never wait for each other.
-        for owner in sorted(owners if owners is not None else _owners(user)):
+        for owner in owners_of(user) if owners is None else sorted(owners):
             audit.record(action, owner=owner, actor=actor, about=_ref(user), data=data)
 
 
-def _owners(user: AbstractBaseUser | None) -> tuple[str, ...]:
+def owners_of(user: AbstractBaseUser | None) -> tuple[str, ...]:
+    """The chains that tell of a person, in their order; the installation's alone when no agreement is concerned."""
     under = Membership.objects.filter(user=user.pk if user else None).exclude(account__baa_status=BaaStatus.NONE)
-    return tuple({str(public_id) for public_id in under.values_list("account__public_id", flat=True)}) or ("",)
+    return tuple(sorted({str(public_id) for public_id in under.values_list("account__public_id", flat=True)})) or ("",)
 
 
 def _ref(user: AbstractBaseUser | None) -> Ref:

@@ -161,6 +161,7 @@ class UserAdmin(SealpostAdmin):
             messages.info(
                 request, f"Ended: {ended.sessions} sessions, {ended.keys} API keys, {ended.approvals} approvals."
             )
+            messages.info(request, f"Until now they could reach: {'; '.join(ended.reach) or 'nothing'}.")
         if not change and form.cleaned_data.get("account"):
             account, role = form.cleaned_data["account"], form.cleaned_data.get("role") or Role.AUTHOR
             Membership.objects.create(user=obj, account=account, role=role)

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from campaigns.delivery.base import Receipt
 from campaigns.delivery.registry import KINDS
-from campaigns.models import Lane, Message, MessageState, Submission, Transport
+from campaigns.models import Door, Lane, Message, MessageState, Submission, Transport
 from campaigns.outbox.custody import INTEGRITY
 from compliance import audit, disclosures
 from compliance.approvals import starting
@@ -34,6 +34,11 @@ class HandedOver:
     address_key: str
     submission: Submission
     approval: Approval | None
+
+
+def is_disclosure(submission: Submission) -> bool:
+    """Whether handing its mail over tells somebody protected information; what officers are told holds none."""
+    return submission.lane == Lane.HIPAA and submission.door != Door.NOTICE
 
 
 def describe(handed_over: HandedOver, receipt: Receipt, *, now: datetime) -> Handed:
@@ -62,6 +67,7 @@ def note_disclosures(handed: Iterable[tuple[HandedOver, Receipt]], *, now: datet
 def note_recovered(ids: Sequence[int], *, now: datetime) -> None:
     """The same for messages a dead process had handed over, as its journal tells; how they were encrypted died with it."""
     rows = Message.objects.filter(pk__in=ids, submission__lane=Lane.HIPAA, state=MessageState.SENT)
+    rows = rows.exclude(submission__door=Door.NOTICE)
     messages = rows.select_related("submission__account", "submission__transport").order_by("submission", "pk")
     approvals: dict[int, Approval | None] = {}
     for message in messages:

@@ -17,7 +17,7 @@ from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, TransportEr
 from campaigns.delivery.base import Transport as WayOut
 from campaigns.delivery.retry import next_delay
 from campaigns.errors import CampaignError
-from campaigns.models import Lane, MessageState, Submission, SubmissionState, Transport
+from campaigns.models import MessageState, Submission, SubmissionState, Transport
 from campaigns.outbox import accounting, breaker, claim, finish, holds, recovery, stream, transports
 from campaigns.outbox.accounting import HandedOver
 from campaigns.outbox.claim import Claimed
@@ -240,7 +240,7 @@ class _Slice:
         submission = self._preparer.submission_of(message)
         is_held = recovery.is_held(submission.options)
         handed_over = None
-        if submission.lane == Lane.HIPAA:
+        if accounting.is_disclosure(submission):
             handed_over = HandedOver(
                 message.public_id, message.address_key, submission, self._preparer.approval_of(message)
             )

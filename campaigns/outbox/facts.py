@@ -17,7 +17,12 @@ FEATURES = {
     Door.FORWARD: "inbound.forward",
 }
 # Default deny: a door that is not listed has no HIPAA lane.
-HIPAA_FEATURES = {Door.CAMPAIGN: "hipaa.send", Door.HTTP: "hipaa.endpoint", Door.SMTP: "hipaa.endpoint"}
+HIPAA_FEATURES = {
+    Door.CAMPAIGN: "hipaa.send",
+    Door.HTTP: "hipaa.endpoint",
+    Door.SMTP: "hipaa.endpoint",
+    Door.NOTICE: "hipaa.officer-notice",
+}
 SIZE_STEP = 64 * 1024
 
 

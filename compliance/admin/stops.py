@@ -18,6 +18,7 @@ from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.errors import NotFound
 from campaigns.models import Account, BaaStatus, Lane, Message, MessageState
+from campaigns.planning.hipaa import starting
 from compliance.admin.acting import person_of, works_under_agreement
 from compliance.admin.step_up import ask_for_factor
 from compliance.admin.words import STOP_REASONS
@@ -150,6 +151,7 @@ class StopAdmin(RoomScreen):
             is_mine = stopping.lift_stop(stop, owner=owner, by=self._person(request, stop), now=timezone.now())
         except NotAllowed as error:
             return ask_for_factor(request, error, back=self.url_of(stop))
+        starting.go_on(stop.account_id, now=timezone.now())
         messages.success(
             request, "Lifted. What is approved leaves again." if is_mine else "Somebody else lifted it already."
         )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, JsonResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from campaigns.accounts.presented import find_remote
+from campaigns.api.envelopes import refuse
+from campaigns.errors import CampaignError
+from compliance.api.allow import require_network, require_tls
 from compliance.features import Kind, list_eligibility
 from compliance.features.capabilities import Capability
 from compliance.features.eligibility import TAGS
@@ -18,6 +23,21 @@ def answer_eligibility(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
         fields.setdefault(key, []).append(name)
     listed = [_describe(one, fields.get(one.key, [])) for one in list_eligibility()]
     return JsonResponse({"capabilities": listed})
+
+
+@require_safe
+def answer_at_hipaa_host(request: HttpRequest) -> HttpResponse:
+    """The same list where programs of the HIPAA lane are: over TLS and from their networks, and without a key.
+
+    A program may ask before it has one; what the list says is public.
+    """
+    remote = find_remote(request.META, behind_proxy=settings.BEHIND_PROXY)
+    try:
+        require_tls(request, remote=remote)
+        require_network(remote)
+    except CampaignError as error:
+        return refuse(request, error.status, text=error.safe_text, action=error.action, code=error.code)
+    return answer_eligibility(request)
 
 
 def _describe(one: Capability, fields: list[str]) -> dict[str, object]:

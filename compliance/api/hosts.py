@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 
 URLCONF = "config.hipaa_urls"
-# Load balancers ask for these by whatever name they know.
-_HEALTH = frozenset({"/healthz", "/readyz"})
+# Load balancers ask for the first two by whatever name they know.
+_BESIDE = frozenset({"/healthz", "/readyz", "/hipaa/v1/eligibility"})
 
 
 class HipaaHostMiddleware:
@@ -23,7 +23,7 @@ class HipaaHostMiddleware:
         if not is_hipaa_host(request):
             return self._get_response(request)
         request.urlconf = URLCONF
-        if not request.path.startswith("/email/") and request.path not in _HEALTH:
+        if not request.path.startswith("/email/") and request.path not in _BESIDE:
             return HttpResponse(status=404, headers={"Cache-Control": "no-store"})
         response = self._get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 # In these places a reader, a lock screen or a log sees the text without opening the mail.
 STRICT = frozenset({"subject", "preheader", "from-name", "campaign-name", "template-name", "attachment-name", "header"})
-PLACES = STRICT | {"html", "text"}
+PLACES = STRICT | {"html", "text", "from-address"}
 
 _BLOCKS = frozenset({
     "address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "h1", "h2", "h3", "h4", "h5", "h6",

@@ -1,7 +1,8 @@
 """Emergency access (45 CFR 164.312(a)(2)(ii)): for two hours somebody is compliance officer of an account.
 
 It opens at once, for anybody who works with protected mail there, because an emergency does not wait for an officer;
-it shows on the officers' screens from that moment on, ends by itself, and another person reviews it within a day.
+it shows on the officers' screens from that moment on and is told them by mail, ends by itself, and another person reviews
+it within a day.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from compliance.approvals import quorum
 from compliance.approvals.quorum import NotAllowed, Person
 from compliance.audit import SYSTEM, Ref
 from compliance.models import EmergencyAccess
+from compliance.oversight import alerts
 
 LASTS = timedelta(hours=2)
 REVIEW_WITHIN = timedelta(hours=24)
@@ -48,6 +50,8 @@ def open_access(account: Account, *, reason: str, by: Person, now: datetime) -> 
         access.save(force_insert=True)
         Membership.objects.create(user_id=by.id, account=account, role=Role.COMPLIANCE, ends_at=access.until)
         _tell("breakglass.opened", access, actor=Ref("person", str(by.id)), now=now)
+    # After the commit: whether a mail can be written decides nothing.
+    alerts.tell_of_emergency(access, now=now)
     return access
 
 

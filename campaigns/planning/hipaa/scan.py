@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from campaigns.models import HipaaSend, SourceKind, TemplateVersion
@@ -35,7 +36,10 @@ def answer_hit(send: HipaaSend, hit: ScanHit, *, reason: str, by: Person, now: d
 
 def _parts(send: HipaaSend) -> dict[str, str]:
     content, sender = send.content, send.sender
-    parts = {"campaign-name": send.name, "from-name": sender.name if sender else ""}
+    parts = {"campaign-name": send.name}
+    if sender is not None:
+        # Word by word: oncology@ and cardiology.clinic.example tell everybody why somebody is written to.
+        parts |= {"from-name": sender.name, "from-address": re.sub(r"[\W_]+", " ", sender.email)}
     return parts if content is None else {**parts, **_texts(content)}
 
 

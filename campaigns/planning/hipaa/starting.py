@@ -10,8 +10,8 @@ from django.db.models import Q
 
 from campaigns import jobs
 from campaigns.errors import CampaignError
-from campaigns.models import Campaign, CampaignState, HipaaSend, Submission, SubmissionState
-from campaigns.outbox import control
+from campaigns.models import Campaign, CampaignState, HipaaSend, Lane, Submission, SubmissionState, Transport
+from campaigns.outbox import control, stream
 from campaigns.outbox.leaves import read_leaves
 from campaigns.outbox.windows import valid_for
 from campaigns.planning.hipaa.checking import find_submission
@@ -37,6 +37,23 @@ def start_due(*, now: datetime) -> int:
         Q(not_before=None) | Q(not_before__lte=now), state=State.APPROVED.value, expires_at__gt=now
     )
     return sum(start_send(approval, now=now) for approval in due.select_related("account").order_by("pk"))
+
+
+def go_on(account_id: int | None, *, now: datetime) -> int:
+    """What held the mail of an account, or of all, is over: look at once, not when it was to be asked again.
+
+    Returns how many sends that waited. Whoever hands them over asks hours, limits and holds again.
+    """
+    mine = Q() if account_id is None else Q(account=account_id)
+    waiting = Submission.objects.filter(mine, lane=Lane.HIPAA, state=SubmissionState.OPEN, waits_until__gt=now)
+    ids = list(waiting.exclude(campaign=None).order_by("pk").values_list("pk", flat=True))
+    Submission.objects.filter(pk__in=ids).update(waits_until=None, waits_because="")
+    for pk in ids:
+        jobs.ring(DISPATCH_JOB, pk)
+    # Mail of programs leaves in streams, which nobody rang while everything stood.
+    for transport in Transport.objects.filter(mine, pk__in=stream.find_due(now=now)):
+        stream.ring(transport, at=now, now=now)
+    return len(ids)
 
 
 def start_send(approval: Approval, *, now: datetime) -> bool:
