@@ -56,7 +56,7 @@ def crash(place: Installation, *, given: argparse.Namespace) -> tuple[int, int, 
     """(answered, lost, doubled)."""
     program = run_module("bench.lab.scene", "program", env=place.environment)
     http, smtp = sink.free_port(), sink.free_port()
-    ports = {"SMTP_PORT": "0", "SMTP_TLS_PORT": "0", "SMTP_PLAIN_PORT": str(smtp)}
+    ports = {"SMTP_PORT": "0", "SMTP_TLS_PORT": "0", "INBOUND_PORT": "0", "SMTP_PLAIN_PORT": str(smtp)}
     words = web.words_of("config.wsgi:application", port=http, workers=2, threads=8)[1:]
     with (
         service.kept_running(words, env=place.environment, log=place.folder / "web.log") as web_server,

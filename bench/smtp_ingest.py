@@ -82,7 +82,7 @@ def enter_ours(contest: Contest, stack: ExitStack, engine: str, *, mails: int, c
     place = stack.enter_context(installed(engine))
     key = str(run_module("bench.lab.scene", "program", env=place.environment)["key"])
     port = free_port()
-    ports = {"SMTP_PORT": "0", "SMTP_TLS_PORT": "0", "SMTP_PLAIN_PORT": str(port)}
+    ports = {"SMTP_PORT": "0", "SMTP_TLS_PORT": "0", "INBOUND_PORT": "0", "SMTP_PLAIN_PORT": str(port)}
     server = stack.enter_context(serving(["manage.py", "smtpd"], port=port, env={**place.environment, **ports}))
     contest.ways[f"ours {engine}"] = partial(
         measure, server, mails=mails, connections=connections, key=key, place=place
