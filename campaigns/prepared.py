@@ -1,56 +1,100 @@
-"""Queries the ORM compiles once: for doors where compiling a query costs several times what the database does."""
+"""Queries compiled once: for doors where compiling and planning a query cost several times what the database does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from threading import local
 from typing import Any, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models
-from django.db.models.query import get_related_populators
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.utils import CursorWrapper
+from django.db.models.base import ModelState
 
 Row = TypeVar("Row", bound=models.Model)
+
+
+def open_cursor() -> CursorWrapper:
+    """A cursor for statements that come again and again with other parameters.
+
+    On PostgreSQL the parameters travel beside the statement, not in it as with Django's own cursors; from the fifth time
+    on the server knows the statement by its name, and its plan.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql":
+        return database.cursor()
+    from django.db.backends.postgresql.base import ServerBindingCursor  # noqa: PLC0415 - psycopg may not be installed
+
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        # The stubs do not know what it derives from.
+        cursor: Any = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
+    return database.make_debug_cursor(cursor) if database.queries_logged else database.make_cursor(cursor)
 
 
 class Prepared(Generic[Row]):
     """A query of whole rows, with `select_related` if need be, that differs only in its parameters.
 
     `make` gives the queryset once for each thread, filtered by any values: as many as `fetch` is called with, in the
-    same order, and already as the database takes them.
+    same order, and already as the database takes them. With `sql` that statement is run instead: its columns are those
+    of the queryset's model, in their order.
     """
 
-    def __init__(self, make: Callable[[], models.QuerySet[Row]]) -> None:
+    def __init__(self, make: Callable[[], models.QuerySet[Row]], *, sql: str = "") -> None:
         self._make = make
+        self._sql = sql
         self._known = local()
 
     def fetch(self, *params: str | int | datetime | None) -> list[Row]:
         """The rows for these parameters, as the queryset would give them."""
         compiled: _Compiled | None = getattr(self._known, "compiled", None)
         if compiled is None:
-            compiled = self._known.compiled = _Compiled(self._make())
-        with connection.cursor() as cursor:
+            compiled = self._known.compiled = _Compiled(self._make(), self._sql)
+        with open_cursor() as cursor:
             cursor.execute(compiled.sql, params)
-            found = cursor.fetchall()
-        return [compiled.build(values) for values in compiled.compiler.results_iter([found])]
+            return compiled.build(cursor.fetchall())
 
 
 class _Compiled:
     """What ModelIterable works out anew for each query."""
 
-    def __init__(self, queryset: models.QuerySet[Any]) -> None:
-        self.compiler = queryset.query.get_compiler(connection=connections[DEFAULT_DB_ALIAS])
-        self.sql, _ = self.compiler.as_sql()
-        info, select = self.compiler.klass_info, self.compiler.select
+    def __init__(self, queryset: models.QuerySet[Any], sql: str) -> None:
+        database = connections[DEFAULT_DB_ALIAS]
+        compiler = queryset.query.get_compiler(connection=database)
+        self.sql, _ = compiler.as_sql()
+        info, select = compiler.klass_info, compiler.select
         assert info is not None
+        self._part = _Part(info, select)
+        self._related = [(_Part(entry, select), entry["local_setter"]) for entry in info.get("related_klass_infos", ())]
+        self._convert = partial(compiler.apply_converters, converters=compiler.get_converters([c for c, *_ in select]))
+        if sql:
+            quote = database.ops.quote_name
+            columns = (f"{quote(column.alias)}.{quote(column.target.column)}" for column, *_ in select)
+            self.sql = sql.format(columns=", ".join(columns))
+
+    def build(self, found: Sequence[Sequence[Any]]) -> list[Any]:
+        rows = []
+        for values in self._convert(found):
+            row = self._part.build(values)
+            for part, put in self._related:
+                put(row, part.build(values))
+            rows.append(row)
+        return rows
+
+
+class _Part:
+    """One model's columns in a row. The related row must exist: an inner join."""
+
+    def __init__(self, info: Mapping[str, Any], select: Sequence[Any]) -> None:
         self._model = info["model"]
         self._first, self._last = info["select_fields"][0], info["select_fields"][-1] + 1
-        self._names = [column[0].target.attname for column in select[self._first : self._last]]
-        # The stubs have the parameters of a later Django.
-        self._populators = get_related_populators(info, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]
+        self._names = [column.target.attname for column, *_ in select[self._first : self._last]]
 
     def build(self, values: Sequence[Any]) -> Any:
-        row = self._model.from_db(DEFAULT_DB_ALIAS, self._names, values[self._first : self._last])
-        for populator in self._populators:
-            populator.populate(values, row)
+        # As Model.from_db leaves it, but for the signals of `__init__`, which nobody here hears.
+        row = self._model.__new__(self._model)
+        row.__dict__.update(zip(self._names, values[self._first : self._last], strict=True))
+        row._state = ModelState()  # noqa: SLF001
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS  # noqa: SLF001
         return row

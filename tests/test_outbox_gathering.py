@@ -53,7 +53,7 @@ def batch(program: Program, person: str) -> Batch:
 def bring(program: Program, *people: str) -> Iterator[tuple[SlowCounter, list[Callable[[], Any]]]]:
     """Each of them by a thread, the first one at the counter before the others come."""
     counter = SlowCounter()
-    gathering = Gathering(counter)
+    gathering = Gathering(counter, counters=1)
 
     def hand_in(person: str) -> Any:
         try:

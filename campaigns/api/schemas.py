@@ -105,8 +105,8 @@ class Content(Given):
     template_id: (
         Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)] | None
     ) = None
-    attachments: Annotated[list[File], Field(max_length=100)] = []
-    inline_images: Annotated[list[File], Field(max_length=100)] = []
+    attachments: Annotated[list[File], Field(max_length=100, default_factory=list)]
+    inline_images: Annotated[list[File], Field(max_length=100, default_factory=list)]
     default_placeholders: ObjectText | None = None
     landing_page_placeholders: ObjectText | None = None
     optout_landing_page_id: Name255 | None = None
@@ -184,10 +184,10 @@ class Message(Given):
     sender: Annotated[str, Field(max_length=1000, examples=["Shop <shop@example.org>"])] | None = None
     destinations: Annotated[list[Destination], Field(min_length=1, max_length=1000)]
     content: Content
-    options: MessageOptions = MessageOptions()
-    webhooks: Webhooks = Webhooks()
-    ips: Ips = Ips()
-    placeholders_masking: Annotated[list[Masking], Field(max_length=100)] = []
+    options: MessageOptions = Field(default_factory=MessageOptions)
+    webhooks: Webhooks = Field(default_factory=Webhooks)
+    ips: Ips = Field(default_factory=Ips)
+    placeholders_masking: Annotated[list[Masking], Field(max_length=100, default_factory=list)]
     storage: Storage | None = None
 
 
@@ -205,8 +205,8 @@ class Tracking(Given):
 
 
 class RequestOptions(Given):
-    schedule: Schedule = Schedule()
-    tracking: Tracking = Tracking()
+    schedule: Schedule = Field(default_factory=Schedule)
+    tracking: Tracking = Field(default_factory=Tracking)
     client_priority: Priority = "STANDARD"
 
 
@@ -214,7 +214,7 @@ class EmailRequest(Given):
     """One request: up to 1,000 recipients, counted over to, cc and bcc of all messages."""
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=1000)]
-    options: RequestOptions = RequestOptions()
+    options: RequestOptions = Field(default_factory=RequestOptions)
 
 
 class StatusOut(Wire):

@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -140,8 +141,13 @@ def content_scope(submission: Submission) -> vault.KeyScope | None:
 
 
 def _without_files(part: Any) -> dict[str, Any]:
-    pairs = ((entry.name, getattr(part, entry.name)) for entry in fields(part))
-    return {name: value for name, value in pairs if not isinstance(value, bytes)}
+    names = _names_of(type(part))  # type: ignore[arg-type] # mypy holds that classes cannot be hashed
+    return {name: value for name in names if not isinstance(value := getattr(part, name), bytes)}
+
+
+@cache
+def _names_of(kind: type) -> tuple[str, ...]:
+    return tuple(entry.name for entry in fields(kind))
 
 
 def open_payload(submission: Submission) -> Payload:

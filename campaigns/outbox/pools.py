@@ -17,6 +17,7 @@ from campaigns.accounts.tenancy import access_pool
 from campaigns.errors import CampaignError, NotFound
 from campaigns.models import LOWEST_PRIORITY, Account, Domain, PoolAssignment, PoolMember, Transport, TransportPool
 from campaigns.outbox.transports import read_config
+from campaigns.prepared import Prepared
 from compliance import vault
 
 _NAME_LENGTH = 100
@@ -44,20 +45,23 @@ def choose_transport(account: Account, *, pool: str = "", domain: Domain | None 
 
 # The domain's ways in their order, then the default: one statement, since every request asks. The ORM would need a query
 # for each table, as it cannot join an assignment by the pool and by the domain at once.
-_WAYS = """
-SELECT t.* FROM campaigns_transport t
-LEFT JOIN campaigns_poolmember m ON m.transport_id = t.id
+_WAYS = Prepared(
+    Transport.objects.order_by,
+    sql="""
+SELECT {columns} FROM campaigns_transport
+LEFT JOIN campaigns_poolmember m ON m.transport_id = campaigns_transport.id
 LEFT JOIN campaigns_poolassignment a ON a.pool_id = m.pool_id AND a.domain_id = %s
-WHERE t.account_id = %s AND (t.is_default OR a.id IS NOT NULL)
+WHERE campaigns_transport.account_id = %s AND (campaigns_transport.is_default OR a.id IS NOT NULL)
 ORDER BY a.id IS NULL, a.priority, a.id, m.priority, m.id
-"""
+""",
+)
 
 
 def _ways_of(account: Account, domain: Domain | None) -> Iterator[Transport]:
     if domain is None:
         yield from account.transports.filter(is_default=True)
         return
-    for way in Transport.objects.raw(_WAYS, [domain.pk, account.pk]):
+    for way in _WAYS.fetch(domain.pk, account.pk):
         way.account = account
         yield way
 

@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db import transaction
-
 from campaigns.errors import CampaignError
 from campaigns.models import Domain, Submission, Transport
 from campaigns.outbox import stream
 from campaigns.outbox.requests import Accepted, Batch, EmailRequest, find_transport, make_messages, make_submission
-from campaigns.outbox.rows import NewMessage, insert_messages
-from campaigns.outbox.submission_rows import insert_submissions
+from campaigns.outbox.rows import NewMessage, insert_mails
 from campaigns.prepared import Prepared
 
 _DOMAIN = Prepared(lambda: Domain.objects.filter(account_id=0, name=""))
@@ -49,20 +46,17 @@ def accept_together(batches: Sequence[Batch], *, now: datetime) -> list[list[Acc
         if isinstance(answers, list)
         for request in batch.requests
     ]
-    with transaction.atomic():
-        insert_submissions([submission for *_, submission in planned])
-        messages: list[NewMessage] = []
-        for batch, request, answers, submission in planned:
-            rows, told = make_messages(submission, request, batch=batch)
-            messages += rows
-            answers.extend(told)
-        insert_messages(messages)
-        earliest: dict[Transport, datetime] = {}
-        for *_, submission in planned:
-            known = earliest.get(submission.transport, submission.send_at)
-            earliest[submission.transport] = min(known, submission.send_at)
-        for transport, at in earliest.items():
-            stream.ring(transport, at=at, now=now)
+    messages: list[NewMessage] = []
+    earliest: dict[Transport, datetime] = {}
+    for batch, request, answers, submission in planned:
+        rows, told = make_messages(submission, request, batch=batch)
+        messages += rows
+        answers.extend(told)
+        known = earliest.get(submission.transport, submission.send_at)
+        earliest[submission.transport] = min(known, submission.send_at)
+    insert_mails([submission for *_, submission in planned], messages)
+    for transport, at in earliest.items():
+        stream.ring(transport, at=at, now=now)
     return results
 
 

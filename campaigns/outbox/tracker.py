@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import UUID
@@ -42,8 +42,14 @@ class TrackingOptions:
 
     def as_option(self) -> dict[str, Any]:
         """As the submission keeps it."""
-        # A list: a database may put the names of an object into an order of its own.
-        return asdict(self) | {"utm": [list(pair) for pair in self.utm], "pixel": str(self.pixel)}
+        # utm is a list: a database may put the names of an object into an order of its own.
+        return {
+            "level": self.level,
+            "opens": self.opens,
+            "clicks": self.clicks,
+            "pixel": str(self.pixel),
+            "utm": [list(pair) for pair in self.utm],
+        }
 
 
 def campaign_tracking(campaign: Campaign) -> TrackingOptions:
