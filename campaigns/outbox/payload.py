@@ -122,8 +122,7 @@ def seal_payload(submission: Submission, payload: Payload) -> bytes:
     files = [*(entry.data for entry in payload.attachments), payload.raw]
     kept = {**_without_files(payload), "sizes": [len(data) for data in files]}
     # Parts by themselves, as the encoder meets them: asdict would copy everything first.
-    text = json.dumps(kept, ensure_ascii=False, separators=(",", ":"), default=_without_files)
-    head = text.encode("utf-8", "replace")
+    head = _write(kept).encode("utf-8", "replace")
     return vault.seal(b"\0".join((head, b"".join(files))), content_scope(submission), **_context(submission))
 
 
@@ -148,6 +147,10 @@ def _without_files(part: Any) -> dict[str, Any]:
 @cache
 def _names_of(kind: type) -> tuple[str, ...]:
     return tuple(entry.name for entry in fields(kind))
+
+
+# json.dumps would make an encoder for each call.
+_write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_without_files).encode
 
 
 def open_payload(submission: Submission) -> Payload:
@@ -192,8 +195,7 @@ def seal_webhook(submission: Submission, webhook: Webhook) -> bytes | None:
     """Where the caller wants to be told, as the submission keeps it; None when nothing was said about it."""
     if webhook == Webhook():
         return None
-    text = json.dumps(asdict(webhook), ensure_ascii=False, separators=(",", ":"))
-    return vault.seal(text.encode("utf-8", "replace"), **_context(submission, "webhook"))
+    return vault.seal(_write(asdict(webhook)).encode("utf-8", "replace"), **_context(submission, "webhook"))
 
 
 def open_webhook(submission: Submission) -> Webhook:
@@ -216,7 +218,7 @@ def seal_landing(submission: Submission, values: Mapping[str, Any], *, now: date
     if not values:
         return ""
     scope = vault.until(str(submission.account.public_id), max(now, submission.send_at) + _LANDING_KEPT)
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    text = _write(values).encode("utf-8", "replace")
     return b64encode(vault.seal(text, scope, **_context(submission, "landing"))).decode("ascii")
 
 
@@ -252,7 +254,7 @@ def _write_personal(personal: Personal) -> bytes:
         kept["mailbox"] = personal.mailbox
     if personal.files:
         kept["files"] = [asdict(entry) for entry in personal.files]
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _write(kept).encode("utf-8", "replace")
 
 
 class Sealed(Protocol):

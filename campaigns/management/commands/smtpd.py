@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from campaigns.management.base import RoomCommand
 from campaigns.smtp.configuration import Wanted, configured_limits, configured_listeners, make_listeners
 from campaigns.smtp.server import serve
+from campaigns.warm import warm_up
 
 
 class Command(RoomCommand):
@@ -24,6 +25,7 @@ class Command(RoomCommand):
         wanted = configured_listeners()
         if not wanted:
             raise CommandError("No SMTP port is set. Write SMTP_TLS_CERT=… and SMTP_TLS_KEY=…, or SMTP_PORT=….")
+        warm_up()
         try:
             asyncio.run(self._serve(wanted))
         except ssl.SSLError as error:
