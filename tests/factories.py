@@ -21,6 +21,7 @@ from campaigns.models import (
     ContactList,
     Domain,
     EmailTemplate,
+    LandingPage,
     Membership,
     Role,
     Sender,
@@ -70,6 +71,11 @@ def make_list(account: Account, **fields: Any) -> ContactList:
     return ContactList.objects.create(
         account=account, **({"name": f"List {number}", "slug": f"list-{number}"} | fields)
     )
+
+
+def make_landing_page(account: Account, **fields: Any) -> LandingPage:
+    """An unsubscribe page of the account with the usual words."""
+    return LandingPage.objects.create(account=account, **({"name": f"Page {next(_number)}"} | fields))
 
 
 def make_contact(

@@ -79,6 +79,7 @@ ACCESS: dict[Callable[[Account, str | UUID], Any], Callable[[Account], Any]] = {
     tenancy.access_contact: factories.make_contact,
     tenancy.access_domain: make_domain,
     tenancy.access_import: make_import,
+    tenancy.access_landing_page: factories.make_landing_page,
     tenancy.access_list: factories.make_list,
     tenancy.access_message: make_message,
     tenancy.access_pool: lambda account: TransportPool.objects.create(account=account, name="Fast"),

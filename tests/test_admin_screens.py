@@ -25,6 +25,7 @@ from tests.factories import (
     make_account,
     make_contact,
     make_domain,
+    make_landing_page,
     make_list,
     make_sender,
     make_template,
@@ -65,6 +66,7 @@ MAKERS: dict[str, Callable[[Account], Any]] = {
     "domain": make_domain,
     "emailtemplate": lambda account: make_version(account).template,
     "importjob": make_job,
+    "landingpage": make_landing_page,
     "sandboxmail": make_mail,
     "sender": make_sender,
     "suppression": make_suppression,
@@ -75,6 +77,7 @@ OWN_PAGES: dict[str, tuple[str, ...]] = {
     "domain": ("check/",),
     "emailtemplate": ("preview/", "test/", "rename/"),
     "importjob": ("progress/", "errors.csv"),
+    "landingpage": ("preview/",),
     "sandboxmail": ("part/", "mail.eml"),
     "transport": ("default/",),
 }

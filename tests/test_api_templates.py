@@ -17,7 +17,7 @@ from campaigns.content.letter import Attachment
 from campaigns.models import EmailTemplate, TemplateAttachment
 from campaigns.numbers import number_of
 from tests.api_resources import PatientProgram, faults, official_client, refusal_of
-from tests.factories import make_account, make_campaign, make_template, make_version
+from tests.factories import make_account, make_campaign, make_landing_page, make_template, make_version
 
 pytestmark = pytest.mark.django_db
 PATH = "/email/1/templates"
@@ -46,6 +46,7 @@ def file(name: str = "a.pdf", data: bytes = PDF, kind: str = "application/pdf") 
 
 
 def test_a_template_is_made_with_all_it_holds(program: PatientProgram) -> None:
+    page = make_landing_page(program.account).public_id.hex
     response = create(
         program,
         **{
@@ -54,7 +55,7 @@ def test_a_template_is_made_with_all_it_holds(program: PatientProgram) -> None:
             "replyTo": "help@x.example",
             "subject": "Your {{ order.number }}",
             "preheader": "It is on its way",
-            "landingPage": "1_23456",
+            "landingPage": page,
             "attachments": json.dumps([file()]),
         },
     )
@@ -74,7 +75,7 @@ def test_a_template_is_made_with_all_it_holds(program: PatientProgram) -> None:
         "attachments": [
             {"id": kept.public_id.hex, "contentType": "application/pdf", "fileName": "a.pdf", "size": len(PDF)}
         ],
-        "landingPageId": "1_23456",
+        "landingPageId": page,
     }
     assert template.account == program.account
 
@@ -171,6 +172,7 @@ def test_html_that_was_not_written_as_html_can_be_read_only(program: PatientProg
         ({"from": "Shop\r\nBcc: a@b.example <a@b.example>"}, "from"),
         ({"replyTo": "nobody"}, "replyTo"),
         ({"landingPage": "x" * 61}, "landingPage"),
+        ({"landingPage": "1_23456"}, "landingPage"),
         ({"attachments": "{"}, "attachments"),
         ({"attachments": "[{}]"}, "attachments[0].contentType"),
         ({"attachments": json.dumps([{**file(), "data": "%%"}])}, "attachments[0].data"),
@@ -366,7 +368,7 @@ def test_the_official_sdk_manages_templates(live_server: LiveServer, clock: time
             subject="Your order",
             preheader="It is on its way",
             attachments=json.dumps([file()]),
-            landing_page="1_23456",
+            landing_page=make_landing_page(program.account).public_id.hex,
         )
         assert (made.name, made.var_from, made.subject, made.html) == (
             "Order",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from uuid import UUID
+
+from django.urls import reverse
 
 from campaigns import filetypes
 from campaigns.errors import CampaignError, NotFound
@@ -12,6 +15,7 @@ from campaigns.models import Account
 MOST_BYTES = 100 * 1024
 _PICTURES = {"image/png": "logo.png", "image/jpeg": "logo.jpg", "image/gif": "logo.gif"}
 _DEFAULT = "#155e5a"
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}").fullmatch
 # What text on a ground, or a button on a page, needs to be read by everybody (WCAG 2.2, 1.4.3).
 _CONTRAST = 4.5
 _WHITE, _BLACK = (255, 255, 255), (17, 20, 22)
@@ -40,6 +44,16 @@ def open_brand(public_id: UUID) -> Brand:
     if row is None:
         raise NotFound("page")
     return Brand(row[0], bytes(row[1]) if row[1] else None, row[2])
+
+
+def describe_brand(account: Account) -> dict[str, str]:
+    """What a page for readers is made with: the name, and the addresses of picture and colours, '' without one."""
+    return {
+        "name": account.name,
+        "logo": reverse("web:logo", args=[account.public_id]) if account.logo_type else "",
+        # A stylesheet of its own: the policy of these pages allows no style in the page.
+        "style": reverse("web:brand", args=[account.public_id]) if _COLOR(account.brand_color) else "",
+    }
 
 
 def check_logo(data: bytes) -> str:

@@ -23,6 +23,7 @@ from campaigns.models import (
     Domain,
     EmailTemplate,
     ImportJob,
+    LandingPage,
     Membership,
     Message,
     SandboxMail,
@@ -170,6 +171,11 @@ def access_template_by_number(account: Account, number: int) -> EmailTemplate:
 def access_template_attachment(account: Account, public_id: str | UUID) -> TemplateAttachment:
     """A file of one of the account's templates; raises NotFound."""
     return _access(TemplateAttachment.objects.filter(template__account=account), "attachment", public_id)
+
+
+def access_landing_page(account: Account, public_id: str | UUID) -> LandingPage:
+    """One of the account's unsubscribe pages; raises NotFound."""
+    return _access(LandingPage.objects.filter(account=account), "landing-page", public_id)
 
 
 def access_pool(account: Account, public_id: str | UUID) -> TransportPool:

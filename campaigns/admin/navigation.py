@@ -25,6 +25,7 @@ from campaigns.models import (
     InboundMail,
     InboundRoute,
     KeptMail,
+    LandingPage,
     SandboxMail,
     Sender,
     Suppression,
@@ -69,6 +70,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str] | tuple[str, type[M
         (
             ("Campaigns", Campaign, "m3 11 18-7-7 18-3-8zM11 14l4-4"),
             ("Templates", EmailTemplate, "M4 5h16v14H4zM4 10h16M10 10v9"),
+            ("Unsubscribe pages", LandingPage, "M4 5h16v14H4zM4 9h16M14 14h4m0 0-2-2m2 2-2 2M7 13h4M7 16h3"),
         ),
     ),
     (

@@ -11,6 +11,7 @@ from campaigns.admin import (
     inbound_routes,
     inbox,
     kept_mails,
+    landing_pages,
     lists,
     mailbox,
     suppressions,
@@ -22,5 +23,5 @@ from campaigns.admin import (
 
 __all__ = [
     "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "inbound_routes", "inbox",
-    "kept_mails", "lists", "mailbox", "suppressions", "templates", "transports", "users", "webhooks",
+    "kept_mails", "landing_pages", "lists", "mailbox", "suppressions", "templates", "transports", "users", "webhooks",
 ]  # fmt: skip

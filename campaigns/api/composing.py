@@ -13,7 +13,7 @@ from typing import TypeVar
 from django.utils import timezone
 
 from campaigns import addresses, net
-from campaigns.accounts.tenancy import access_template_by_number, access_upload
+from campaigns.accounts.tenancy import access_landing_page, access_template_by_number, access_upload
 from campaigns.addresses import Address
 from campaigns.api import schemas
 from campaigns.api.envelopes import Violation
@@ -23,7 +23,7 @@ from campaigns.content.headers import check_headers
 from campaigns.content.letter import Attachment
 from campaigns.content.templates import open_attachments
 from campaigns.errors import AddressError, CampaignError, NotFound
-from campaigns.models import Account, TemplateVersion
+from campaigns.models import Account, BaaStatus, TemplateVersion
 from campaigns.outbox.payload import Masking, Payload, Webhook
 from campaigns.outbox.requests import Addressee, EmailRequest, Group
 from campaigns.outbox.windows import WeekWindow
@@ -94,7 +94,21 @@ class Composer:
             entity_id=platform.entity_id or "",
             application_id=platform.application_id or "",
             skips=_skips(message.storage or schemas.Storage()),
+            landing_page=self._landing_page(content, version, f"{path}.content.optoutLandingPageId"),
         )
+
+    def _landing_page(self, content: schemas.Content, version: TemplateVersion | None, path: str) -> int | None:
+        """The page of the request, else of its template unless that was deleted since (Infobip's error 6030)."""
+        given = content.optout_landing_page_id or ""
+        # What a template says from before an agreement refuses no mail under it.
+        is_ordinary = self._account.baa_status == BaaStatus.NONE
+        chosen = given or (version.template.landing_page if version is not None and is_ordinary else "")
+        try:
+            return access_landing_page(self._account, chosen).pk if chosen else None
+        except NotFound:
+            if given:
+                self._note(path, "must be the id of a landing page of this account")
+            return None
 
     def _payload(
         self, message: schemas.Message, version: TemplateVersion | None, *, name: str, mailbox: str, path: str

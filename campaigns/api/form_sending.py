@@ -78,6 +78,7 @@ _PATHS: tuple[tuple[str, str], ...] = (
     (r"messages\[0\]\.destinations\[0\]\.(to|replyTo)", r"\1"),
     (r"messages\[0\]\.content\.attachments\[(\d+)\].*", r"attachment[\1]"),
     (r"messages\[0\]\.content\.inlineImages\[(\d+)\].*", r"inlineImage[\1]"),
+    (r"messages\[0\]\.content\.optoutLandingPageId", "landingPageId"),
     (r"messages\[0\]\.content\.(\w+)", r"\1"),
     (r"messages\[0\]\.content", "text"),
     (r"messages\[0\]\.webhooks\.callbackData", "callbackData"),

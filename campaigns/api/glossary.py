@@ -40,7 +40,7 @@ REQUEST: Mapping[str, str] = {
     "inlineImages": "Pictures that the HTML shows as `cid:<fileName>`.",
     "defaultPlaceholders": "Values for everybody who brings none of their own, as JSON text.",
     "landingPagePlaceholders": "Values for the words on the unsubscribe page, at most 256 characters; kept sealed for 60 days.",
-    "optoutLandingPageId": "Taken and ignored: there is one unsubscribe page.",
+    "optoutLandingPageId": "The id of one of the account's unsubscribe pages. Absent: the template's, else the usual page.",
     "templateLanguageVersion": "`1` substitutes `{{name}}` and nothing else; `2` is Liquid, with conditions and loops.",
     "Content.headers": "Headers of your own, as JSON text: those that begin with X-, and a few others.",
     "File.type": "`binary` brings the file along, `uploadedReference` names one uploaded before.",
@@ -98,7 +98,7 @@ REQUEST: Mapping[str, str] = {
     "inlineImage": "A picture that the HTML shows as `cid:<file name>`.",
     "notifyUrl": "Where delivery reports are posted: https, a public host.",
     "notifyContentType": "`application/json` or `application/xml`.",
-    "landingPageId": "Taken and ignored: there is one unsubscribe page.",
+    "landingPageId": "The id of one of the account's unsubscribe pages. Absent: the template's, else the usual page.",
     "skipPassiveStorage": "True: no copy in the archive. False or absent: as the account says.",
     "skipActiveStorage": "True: no copy in the active storage. False or absent: as the account says.",
     # Finished mails
@@ -124,7 +124,7 @@ REQUEST: Mapping[str, str] = {
     "priority": "Of several pools the one with the lowest number is used.",
     # Templates
     "preheader": "What inboxes show behind the subject.",
-    "landingPage": "Kept and told; the unsubscribe page is the same for all.",
+    "landingPage": "The id of the unsubscribe page that mails of this template have when they name none.",
     "data": "The file as base64.",
     # Validation
     "OneAddress.to": "The address to check.",

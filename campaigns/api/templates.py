@@ -11,7 +11,11 @@ from django.utils import timezone
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from campaigns.accounts.tenancy import access_template_attachment, access_template_by_number
+from campaigns.accounts.tenancy import (
+    access_landing_page,
+    access_template_attachment,
+    access_template_by_number,
+)
 from campaigns.api.allow import Allow, account_of
 from campaigns.api.envelopes import Violation
 from campaigns.api.forms import MULTIPART, describe_form, fill, read_body, read_form
@@ -30,7 +34,8 @@ from campaigns.api.translate import Refused
 from campaigns.api.wire import number_of, write_time
 from campaigns.content import templates
 from campaigns.content.problems import RenderError, TemplateError
-from campaigns.models import EmailTemplate, TemplateAttachment
+from campaigns.errors import NotFound
+from campaigns.models import Account, EmailTemplate, TemplateAttachment
 
 router = Router(tags=["Templates"])
 
@@ -128,9 +133,11 @@ def list_templates(request: HttpRequest, query: Query[PageOfTemplates]) -> Templ
 def create_template(request: HttpRequest) -> Status[TemplateOut]:
     given = fill(NewTemplate, read_form(request))
     with _told():
+        fields = read_fields(given, whole=True)
+        _check_landing_page(account_of(request), fields)
         template = templates.create_template(
             account_of(request),
-            fields=read_fields(given, whole=True),
+            fields=fields,
             attachments=read_attachments(given.attachments),
             now=timezone.now(),
         )
@@ -260,7 +267,16 @@ def _change(request: HttpRequest, number: int, given: TemplateChange, *, whole: 
     attachments = read_attachments(given.attachments) if given.attachments.strip() else None
     with _told():
         fields = read_fields(given, whole=whole)
+        _check_landing_page(template.account, fields)
         return _show(templates.change_template(template, fields=fields, attachments=attachments, now=timezone.now()))
+
+
+def _check_landing_page(account: Account, fields: templates.TemplateFields) -> None:
+    try:
+        if fields.landing_page:
+            access_landing_page(account, fields.landing_page)
+    except NotFound:
+        raise Refused(Violation("landingPage", "must be the id of a landing page of this account")) from None
 
 
 @contextmanager

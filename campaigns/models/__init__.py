@@ -13,6 +13,7 @@ from campaigns.models.events import Event, EventKind
 from campaigns.models.hipaa import HipaaSend, MessageFile, SendTerms
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
+from campaigns.models.landing import LandingPage
 from campaigns.models.levels import TrackingLevel
 from campaigns.models.limits import DayCount, DomainLimit, SlowDomain, TokenBucket
 from campaigns.models.messages import Message, MessageState
@@ -51,7 +52,7 @@ __all__ = [
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
     "EventKind", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen",
     "ImportState", "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptDraft",
-    "KeptMail", "KeptReport", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail",
+    "KeptMail", "KeptReport", "LandingPage", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail",
     "MailboxVerdict", "Membership", "Message", "MessageFile", "MessageState", "PixelPosition", "PoolAssignment",
     "PoolMember", "Preference", "Purpose", "RecoveryCode", "ReportKind", "ReportLevel", "RequestKey", "Role",
     "RouteAction", "SandboxMail", "SecondFactor", "SendTerms", "Sender", "SlowDomain", "SoftBounce", "SourceKind",

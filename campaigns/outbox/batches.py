@@ -59,6 +59,8 @@ class EmailRequest:
     application_id: str = ""
     skips: Skips = field(default_factory=Skips)
     dsn: DsnRequest | None = None
+    # The key of the unsubscribe page, when it is not the usual one.
+    landing_page: int | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -98,7 +98,7 @@ _USES: Mapping[str, Callable[[Batch, EmailRequest], bool]] = {
     "api.tracking-url": lambda _, request: bool(request.webhook.tracking_url),
     "flow.integrations": lambda _, request: bool(request.webhook.delivery_url),
     "content.default-placeholders": lambda _, request: bool(request.payload.defaults),
-    "api.landing-pages": lambda _, request: bool(request.payload.landing_placeholders),
+    "api.landing-pages": lambda _, request: bool(request.payload.landing_placeholders or request.landing_page),
     "api.custom-headers": lambda _, request: bool(request.payload.headers),
     "api.amp": lambda _, request: bool(request.payload.amp),
     "tracking.opens": lambda _, request: bool(request.payload.track_opens),

@@ -164,6 +164,7 @@ def make_submission(
     if is_allowed(submission):
         landing = seal_landing(submission, request.payload.landing_placeholders, now=timezone.now())
         submission.options |= {"landing": landing} if landing else {}
+        submission.options |= {"landing_page": request.landing_page} if request.landing_page else {}
     submission.options |= seal_request(submission, request.dsn)
     headings = tuple(_heading(group) for group in request.groups)
     _name_listeners(submission, request.webhook, is_trial=batch.to_sandbox)

@@ -9,7 +9,7 @@ from campaigns.audiences.choices import read_choices
 from campaigns.models import Lane, Submission, TrackingLevel
 from campaigns.outbox import levels
 from campaigns.outbox.tracker import submission_switches
-from campaigns.tracking.hit_ledger import HitMessage
+from campaigns.tracking.hit_rows import HitMessage
 
 
 class Allowed:

@@ -20,7 +20,7 @@ from campaigns.tracking.hits import RawHit, record_hits
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 2_000
 MOST_WAITING = 20_000
 LAST_CHANCE = 5.0  # seconds a process that ends may spend on what still waits
 _RETRY, _LONGEST_RETRY = 0.5, 30.0

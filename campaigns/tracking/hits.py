@@ -13,8 +13,8 @@ from django.db import transaction
 from campaigns.models import EventKind, TrackingLevel
 from campaigns.tracking.agents import read_agent
 from campaigns.tracking.allowed import Allowed
-from campaigns.tracking.counting import count_nameless
-from campaigns.tracking.hit_ledger import Difference, HitMessage, find_by_public_id, lock_submissions, write_hits
+from campaigns.tracking.hit_ledger import Difference, lock_submissions, write_hits
+from campaigns.tracking.hit_rows import HitMessage, find_by_public_id
 from campaigns.tracking.verdicts import Hit, judge
 from campaigns.webhooks import bell
 
@@ -54,7 +54,7 @@ def record_hits(hits: Sequence[RawHit]) -> int:
             named[message.id].append(_read(raw))
         elif level != TrackingLevel.OFF:
             # A hit of nobody is judged by itself.
-            difference.figures.update(count_nameless(raw.submission_id, judge([_read(raw)], arrivals=[])[0]))
+            difference.figures.add_nameless(raw.submission_id, judge([_read(raw)], arrivals=[])[0])
             nameless += 1
     with transaction.atomic():
         lock_submissions(allowed.submission_ids)

@@ -15,7 +15,7 @@ from campaigns.audiences import consent, suppression
 from campaigns.models import Event, EventKind, SuppressionReason, SuppressionScope, Transport
 from campaigns.outbox import delivery_news, dsn_notices
 from campaigns.outbox.delivery_news import KnownMessage
-from campaigns.tracking.hit_ledger import KINDS
+from campaigns.tracking.hit_rows import KINDS
 from campaigns.tracking.told import count_fresh, sort_hits
 from campaigns.webhooks import bell
 

@@ -10,8 +10,9 @@ from django.core.cache import cache
 
 from campaigns.models import Event, EventKind, TrackingLevel
 from campaigns.tracking.allowed import Allowed
-from campaigns.tracking.counting import add_figures, count_nameless
-from campaigns.tracking.hit_ledger import KINDS, count_told, find_messages
+from campaigns.tracking.counting import Figures
+from campaigns.tracking.hit_ledger import count_told
+from campaigns.tracking.hit_rows import KINDS, find_messages
 from campaigns.tracking.verdicts import Hit
 
 _KEPT_SECONDS = 7 * 24 * 3600
@@ -27,13 +28,15 @@ def sort_hits(
     messages = find_messages({message_id for message_id, _, _ in hits.values()})
     allowed = Allowed({message.submission_id for message in messages.values()}, messages=messages.values())
     named: set[UUID] = set()
+    figures = Figures()
     for news_id, (message_id, kind, at) in hits.items():
         level = allowed.of_message(messages[message_id])
         if level == TrackingLevel.INDIVIDUAL:
             named.add(news_id)
         # Of a hit without a name there is no row that could tell that it was told before.
         elif level == TrackingLevel.AGGREGATE and cache.add(f"news:{news_id}", 1, _KEPT_SECONDS):
-            add_figures(count_nameless(messages[message_id].submission_id, Hit(at, kind)))
+            figures.add_nameless(messages[message_id].submission_id, Hit(at, kind))
+    figures.apply()
     return named
 
 

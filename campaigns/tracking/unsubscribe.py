@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from campaigns.models import (
     ContactList,
     Event,
     EventKind,
+    LandingPage,
     Message,
     Submission,
     Suppression,
@@ -26,6 +27,16 @@ from campaigns.models import (
 from campaigns.outbox.payload import open_landing
 from campaigns.outbox.tracker import is_allowed
 from campaigns.webhooks import bell
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of the account's own on the page; an empty one is the usual, no language the account's."""
+
+    text: str = ""
+    heading: str = ""
+    button: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,7 @@ class UnsubscribePage:
     lists: tuple[str, ...]
     lists_stopped: bool
     marketing_stopped: bool
-    words: str = ""
+    wording: Wording = Wording()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +79,55 @@ def read_claim(token: str) -> UnsubscribePage:
         lists=tuple(entry.name for entry in claim.lists) or ((claim.sender,) if claim.sender else ()),
         lists_stopped=marketing or left or (bool(claim.lists) and all(entry.pk in stopped for entry in claim.lists)),
         marketing_stopped=marketing,
-        words=_write_words(claim),
+        wording=_read_wording(claim),
     )
 
 
 _NAME = re.compile(r"\{\{\s*([^{}\s][^{}]{0,200}?)\s*\}\}")
 
 
-def _write_words(claim: _Claim) -> str:
-    """The account's own words, with what the request gave for the names in them (Infobip's landingPagePlaceholders)."""
-    text = claim.account.unsubscribe_text
-    if not _NAME.search(text):
-        return text
+def _read_wording(claim: _Claim) -> Wording:
+    """The words of the page the request chose, else the account's, with what it gave for the names in them.
+
+    (Infobip's optoutLandingPageId and landingPagePlaceholders.) Under HIPAA a request has neither.
+    """
     rows = Submission.objects.select_related("account").defer("payload_sealed")
     submission = rows.filter(pk=claim.submission_id, account=claim.account).first()
-    values = open_landing(submission) if submission is not None and is_allowed(submission) else {}
-    return _NAME.sub(lambda found: _text_of(values.get(found[1])), text)
+    if submission is not None and not is_allowed(submission):
+        submission = None
+    page = _chosen_page(submission) if submission is not None else None
+    wording = _wording_of(page) if page is not None else Wording(text=claim.account.unsubscribe_text)
+    if not (_NAME.search(wording.text) or _NAME.search(wording.heading)):
+        return wording
+    values = open_landing(submission) if submission is not None else {}
+
+    def write(text: str) -> str:
+        return _NAME.sub(lambda found: _text_of(values.get(found[1])), text)
+
+    return replace(wording, text=write(wording.text), heading=write(wording.heading).strip())
+
+
+def _chosen_page(submission: Submission) -> LandingPage | None:
+    """None as well for one that was deleted since."""
+    chosen = submission.options.get("landing_page")
+    return LandingPage.objects.filter(account=submission.account_id, pk=chosen).first() if chosen else None
+
+
+def _wording_of(page: LandingPage) -> Wording:
+    return Wording(page.text, page.heading, page.button, page.language)
+
+
+def preview_page(page: LandingPage) -> UnsubscribePage:
+    """The page as somebody on a list would see it; names that requests give values for stand as they are."""
+    names = tuple(page.account.lists.order_by("pk").values_list("name", flat=True)[:1])
+    return UnsubscribePage(
+        account=page.account,
+        account_name=page.account.name,
+        lists=names,
+        lists_stopped=False,
+        marketing_stopped=False,
+        wording=_wording_of(page),
+    )
 
 
 def _text_of(value: object) -> str:

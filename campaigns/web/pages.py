@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils.translation import override
 
+from campaigns.accounts.branding import describe_brand
 from campaigns.models import Account
 
 _FORM_BYTES = 16 * 1024
 _CHUNK = 64 * 1024
 _DRAIN_BYTES = 16 * 1024 * 1024
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}").fullmatch
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -55,12 +53,18 @@ def read_form(request: HttpRequest) -> dict[str, list[str]]:
 
 
 def render_page(
-    name: str, *, account: Account | None = None, status: HTTPStatus = HTTPStatus.OK, **context: object
+    name: str,
+    *,
+    account: Account | None = None,
+    language: str = "",
+    status: HTTPStatus = HTTPStatus.OK,
+    **context: object,
 ) -> HttpResponse:
     """A page in the organisation's language and colours; without the request nobody's cookie can show on it (UN-08)."""
-    language = account.language if account is not None else "en"
+    language = language or (account.language if account is not None else "en")
+    brand = describe_brand(account) if account is not None else {}
     with override(language):
-        text = render_to_string(f"web/{name}.html", {**context, "brand": _brand(account), "language": language})
+        text = render_to_string(f"web/{name}.html", {**context, "brand": brand, "language": language})
     return finish(HttpResponse(text, status=status))
 
 
@@ -69,15 +73,3 @@ def finish(response: HttpResponse) -> HttpResponse:
     for header, value in _HEADERS.items():
         response.headers.setdefault(header, value)
     return response
-
-
-def _brand(account: Account | None) -> dict[str, str]:
-    if account is None:
-        return {}
-    has_color = bool(_COLOR(account.brand_color))
-    return {
-        "name": account.name,
-        "logo": reverse("web:logo", args=[account.public_id]) if account.logo_type else "",
-        # A stylesheet of its own: the policy of these pages allows no style in the page.
-        "style": reverse("web:brand", args=[account.public_id]) if has_color else "",
-    }

@@ -35,7 +35,7 @@ def _ask(token: str) -> HttpResponse:
         page = unsubscribe.read_claim(token)
     except NotFound:
         return render_page("not_found", status=HTTPStatus.NOT_FOUND)
-    return render_page("unsubscribe", account=page.account, page=page, token=token)
+    return render_page("unsubscribe", account=page.account, language=page.wording.language, page=page, token=token)
 
 
 def _stop(request: HttpRequest, token: str) -> HttpResponse:
@@ -50,6 +50,7 @@ def _stop(request: HttpRequest, token: str) -> HttpResponse:
         return render_page(
             "unsubscribed",
             account=page.account,
+            language=page.wording.language,
             page=page,
             all_marketing=all_marketing,
             token=token,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -54,7 +55,7 @@ class VisitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         path = request.path_info
         # As Django's own get_host has it, which would refuse hosts it is not told of.
-        host, _ = split_domain_port(request.META.get("HTTP_HOST") or request.META["SERVER_NAME"])
+        host, _ = _split(request.META.get("HTTP_HOST") or request.META["SERVER_NAME"])
         is_visit = path.startswith((CLICK, OPEN))
         accounts = _accounts_of(host)
         if is_visit and accounts != frozenset():
@@ -63,6 +64,10 @@ class VisitMiddleware:
             return _page(HTTPStatus.NOT_FOUND)
         # A host nobody knows is refused there, like with any other path.
         return self._get_response(request)
+
+
+# The same few names, of which each costs as much to take apart as a token to check.
+_split = lru_cache(maxsize=256)(split_domain_port)
 
 
 def _accounts_of(host: str) -> frozenset[int] | None:

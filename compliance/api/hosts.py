@@ -32,5 +32,7 @@ class HipaaHostMiddleware:
 
 def is_hipaa_host(request: HttpRequest) -> bool:
     """Whether the request names one of the HIPAA hosts."""
+    if not settings.HIPAA_HOSTS:
+        return False
     host, _ = split_domain_port(request.META.get("HTTP_HOST", ""))
     return bool(host) and host.rstrip(".") in settings.HIPAA_HOSTS

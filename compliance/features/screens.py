@@ -19,6 +19,7 @@ TAGS: dict[str, str] = {
     "campaigns.InboundRoute": "inbound.mail",
     # It keeps whole mails and shows them: both are on the list.
     "campaigns.SandboxMail": "content.browser-view",
+    "campaigns.LandingPage": "api.landing-pages",
     "campaigns.KeptMail": "storage.active",
     "campaigns.Sender": "delivery.domains",
     "campaigns.Suppression": "delivery.suppression",
