@@ -97,7 +97,7 @@ MIDDLEWARE = [
     "campaigns.web.visits.VisitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "campaigns.web.policy.PolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "compliance.admin.uploads.SealedUploadMiddleware",
     "django.middleware.common.CommonMiddleware",
