@@ -27,6 +27,7 @@ from campaigns.outbox import (
     dispatch,
     due,
     finish,
+    first_batch,
     rates,
     recovery,
     repeats,
@@ -150,6 +151,7 @@ def _start_approved(now: datetime) -> None:
 
 def _judge_campaigns(now: datetime) -> None:
     rates.check_running(now=now)
+    first_batch.judge_running(now=now)
 
 
 def _ring_for_messages(now: datetime) -> None:

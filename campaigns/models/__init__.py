@@ -10,7 +10,7 @@ from campaigns.models.counts import StateCount
 from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender, UnsubscribeLevel
 from campaigns.models.events import Event, EventKind
-from campaigns.models.hipaa import HipaaSend, MessageFile, SendTerms
+from campaigns.models.hipaa import FirstBatch, HipaaSend, MessageFile, SendTerms
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
 from campaigns.models.levels import TrackingLevel
@@ -49,7 +49,7 @@ __all__ = [
     "AddressRisk", "ApiKey", "BaaStatus", "BounceMailbox", "Breakdown", "Campaign", "CampaignKind", "CampaignState",
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
-    "EventKind", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen",
+    "EventKind", "FirstBatch", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen",
     "ImportState", "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptDraft",
     "KeptMail", "KeptReport", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail",
     "MailboxVerdict", "Membership", "Message", "MessageFile", "MessageState", "PixelPosition", "PoolAssignment",

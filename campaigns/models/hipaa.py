@@ -10,6 +10,7 @@ from django.db import models
 from campaigns.models.base import Public
 from campaigns.models.campaigns import Campaign, CampaignKind
 from campaigns.models.messages import Message
+from campaigns.models.submissions import Submission
 
 
 class HipaaSends(models.Manager["HipaaSend"]):
@@ -59,6 +60,22 @@ class SendTerms(models.Model):
         """What is declared of a variable, None when nothing is."""
         found: dict[str, Any] | None = next((one for one in self.variables if one["name"] == name), None)
         return found
+
+
+class FirstBatch(models.Model):
+    """The `size` messages of a HIPAA send that leave before the others, which are held until `released_at`.
+
+    `released_by` is the person who let them go, None when those that arrived did.
+    """
+
+    submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="first_batch")
+    size = models.PositiveIntegerField()
+    began_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True)
+    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"First batch of submission {str(self.submission.public_id)[:8]}"
 
 
 class MessageFile(Public):

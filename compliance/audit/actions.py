@@ -59,6 +59,9 @@ ACTIONS: dict[str, str] = {
     "detector.exception-ended": "An exception of a detector was taken back.",
     # Sending
     "send.held": "Messages were held.",
+    "send.batch-paused": "A send paused: only its first messages may leave, or too much went wrong.",
+    "send.batch-released": "The rest of a send was let go after its first messages.",
+    "send.resumed": "A send that had paused was let go on.",
     "send.integrity-failed": "A message differed from what was approved, and was not sent.",
     "hipaa.blocked": "A request was refused.",
     # Keys and retention
