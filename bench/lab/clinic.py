@@ -24,6 +24,7 @@ from campaigns.domains.senders import create_sender  # noqa: E402
 from campaigns.models import (  # noqa: E402
     Account,
     Campaign,
+    DnsFinding,
     Domain,
     Door,
     EmailTemplate,
@@ -62,6 +63,7 @@ def fill(*, port: int, connections: int) -> dict[str, Any]:
     for role in _ROLES:
         Membership.objects.create(user=get_user_model().objects.create_user(role), account=account, role=role)
     domain = Domain.objects.create(account=account, name="clinic.example.com", verified_at=now)
+    DnsFinding.objects.create(domain=domain, record="dmarc", ok=True, code="dmarc.ok", found_at=now)
     create_sender(account, domain=domain, name="Clinic", email="office@clinic.example.com")
     relay = Transport(account=account, name="Relay", kind="smtp")
     config = {"host": "127.0.0.1", "port": port, "tls": "implicit", "connections": connections}

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from campaigns.accounts import keys, second_factor
 from campaigns.accounts.creation import create_account
-from campaigns.models import Account, Domain, Lane, Membership, Role, Sender, Transport
+from campaigns.domains.expected import DMARC
+from campaigns.models import Account, DnsFinding, Domain, Lane, Membership, Role, Sender, Transport
 from campaigns.outbox.transports import seal_config
 from compliance.agreements import recording, status, terms
 from compliance.agreements.recording import Agreement
@@ -78,6 +79,7 @@ def build(canary: Canary, ears: Ears, receiver: Receiver, *, folder: str) -> Sta
         Membership.objects.create(user=stage.people[role], account=clinic, role=role)
     for account in (clinic, shop):
         domain = Domain.objects.create(account=account, name=f"{account.slug}.{DOMAIN}", verified_at=now)
+        DnsFinding.objects.create(domain=domain, record=DMARC, ok=True, code="dmarc.ok", found_at=now)
         Sender.objects.create(account=account, domain=domain, name=account.name, email=f"hello@{domain.name}")
         _aim(account, receiver.port)
     for name, account, lane in (

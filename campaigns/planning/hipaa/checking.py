@@ -13,7 +13,7 @@ from campaigns.content.draft import draft_of
 from campaigns.content.mjml import MjmlError
 from campaigns.content.placement import Misplaced, find_misplaced, find_unused, links_to_browser
 from campaigns.errors import CampaignError
-from campaigns.models import HipaaSend, Message, Submission
+from campaigns.models import Door, HipaaSend, Lane, Message, Submission
 from campaigns.outbox.facts import submission_facts
 from campaigns.planning.hipaa.scan import scan_send
 from compliance import authorizations, gate, marketing, standing
@@ -153,10 +153,18 @@ def _check_scan(scan: Scan) -> Iterator[Finding]:
         )
 
 
+def _as_submission(send: HipaaSend) -> Submission:
+    """What the send would be handed over as, before there are recipients."""
+    return Submission(
+        account=send.account, campaign=send, door=Door.CAMPAIGN, lane=Lane.HIPAA, purpose=send.purpose,
+        content=send.content, sender=send.sender, transport=send.transport,
+    )  # fmt: skip
+
+
 def _ask_gate(send: HipaaSend) -> Iterator[Finding]:
     """What the gate would say to its mail for somebody nothing is known against."""
-    submission = find_submission(send)
-    if submission is None or submission.content is None:
+    submission = find_submission(send) or _as_submission(send)
+    if submission.content is None or submission.sender is None:
         return
     try:
         compiled = compile_version(submission.content)
