@@ -22,7 +22,7 @@ from campaigns.planning.hipaa.scan import scan_send
 from compliance.models import Approval, AuditEvent
 from tests.dns_server import DnsServer
 from tests.factories import make_sender
-from tests.hipaa import Authority
+from tests.hipaa import Authority, attest
 from tests.hipaa_office import HipaaOffice, statements, url
 from tests.smtp_server import RawServer, polite
 
@@ -54,6 +54,7 @@ def office(dns: DnsServer, relay: RawServer) -> HipaaOffice:
     dns.publish_all(expected_records(domain))
     look(dns)
     office.sender = make_sender(office.clinic.account, domain=domain)
+    attest(office.clinic, office.sender.email)
     return office
 
 
@@ -158,6 +159,7 @@ def test_the_endpoint_takes_nothing_in_that_could_not_leave(
     answer = program.send()
     assert (answer.status_code, answer.json()["errorCode"]) == (403, "hipaa.domain-not-verified")
     assert PLACE in answer.content.decode()
+    attest(office.clinic, "office@elsewhere.example")
     assert program.send("office@elsewhere.example").json()["errorCode"] == "hipaa.domain-not-verified"
     assert [event.data["code"] for event in AuditEvent.objects.filter(action="hipaa.blocked").order_by("pk")] == [
         "hipaa.domain-not-verified"

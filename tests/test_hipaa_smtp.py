@@ -18,7 +18,7 @@ from campaigns.smtp.protocol import Entrance
 from compliance.approvals import stopping
 from compliance.models import AuditEvent, Disclosure
 from tests.factories import make_domain
-from tests.hipaa import Authority, Clinic, make_clinic
+from tests.hipaa import Authority, Clinic, attest, make_clinic
 from tests.smtp_door import Client, Door, open_door
 from tests.smtp_server import RawServer, polite
 
@@ -39,6 +39,7 @@ class Office:
     def __init__(self) -> None:
         self.clinic: Clinic = make_clinic()
         self.sender = f"office@{make_domain(self.clinic.account).name}"
+        attest(self.clinic, self.sender)
         self.secret = self.clinic.key()[1]
 
     def mail(self, **headers: str) -> bytes:

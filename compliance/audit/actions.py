@@ -25,6 +25,8 @@ ACTIONS: dict[str, str] = {
     "baa.status-changed": "The account's state under HIPAA changed.",
     "terms.published": "A new version of the terms was published.",
     "terms.acknowledged": "The terms were accepted.",
+    "replies.attested": "A mailbox for answers was attested to be the account's own and under its agreement.",
+    "replies.withdrawn": "An attestation of a mailbox for answers was withdrawn.",
     # Content and recipients
     "content.edited": "Content of a send was edited.",
     "recipients.imported": "Recipients were imported and sealed.",

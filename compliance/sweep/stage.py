@@ -17,7 +17,7 @@ from campaigns.accounts.creation import create_account
 from campaigns.domains.expected import DMARC
 from campaigns.models import Account, DnsFinding, Domain, Lane, Membership, Role, Sender, Transport
 from campaigns.outbox.transports import seal_config
-from compliance.agreements import recording, status, terms
+from compliance.agreements import recording, replies, status, terms
 from compliance.agreements.recording import Agreement
 from compliance.approvals.policy import set_policy
 from compliance.approvals.quorum import Person
@@ -110,6 +110,8 @@ def _sign(stage: Stage) -> None:
     recording.record_subcontractor(HOST, signed, by=officer, now=now)
     version = terms.current_terms(now=now).version
     terms.accept_terms(stage.clinic.pk, owner=owner, version=version, by=officer, now=now)
+    answers = Sender.objects.get(account=stage.clinic).email
+    replies.attest(stage.clinic.pk, owner=owner, address=answers, by=officer, now=now)
     set_policy(
         stage.clinic.pk,
         owner=owner,

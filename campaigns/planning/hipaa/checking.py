@@ -15,6 +15,7 @@ from campaigns.content.placement import Misplaced, find_misplaced, find_unused, 
 from campaigns.errors import CampaignError
 from campaigns.models import Door, HipaaSend, Lane, Message, Submission
 from campaigns.outbox.facts import submission_facts
+from campaigns.outbox.holds import has_attested_replies
 from campaigns.planning.hipaa.scan import scan_send
 from compliance import authorizations, gate, marketing, standing
 from compliance.approvals.submitting import REVIEW_TIME
@@ -35,6 +36,7 @@ def check_send(send: HipaaSend, *, scan: Scan | None = None, now: datetime) -> t
     """What stops it, nothing when it can be submitted; `scan` saves looking at the texts once more."""
     hold = standing.find_hold(send.account_id, now=now)
     findings = [Finding(hold.code, hold.text, hold.action)] if hold else []
+    findings += _check_sender(send)
     findings += _check_content(send)
     findings += _check_values(send)
     findings += _check_recipients(send, now=now)
@@ -61,6 +63,14 @@ def count_unauthorized(send: HipaaSend, *, now: datetime) -> int:
     keys = list(Message.objects.filter(submission__campaign=send).values_list("address_key", flat=True))
     found = authorizations.find_authorized(send.account_id, keys, is_paid=judgement.is_paid, on=now.date())
     return sum(key not in found for key in keys)
+
+
+def _check_sender(send: HipaaSend) -> Iterator[Finding]:
+    assert send.sender is not None
+    if not has_attested_replies(send.sender):
+        capability = load_capabilities()["inbound.reply-address"]
+        text = f"Answers to this sender go to a mailbox nobody has attested. {capability.reason}"
+        yield Finding(capability.code, text, capability.fix, capability.clause)
 
 
 def _check_content(send: HipaaSend) -> Iterator[Finding]:
