@@ -10,7 +10,7 @@ from campaigns.models.counts import StateCount
 from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender, UnsubscribeLevel
 from campaigns.models.events import Event, EventKind
-from campaigns.models.hipaa import FirstBatch, HipaaSend, MessageFile, SendTerms
+from campaigns.models.hipaa import FirstBatch, HipaaSend, MessageFile, SendTerms, TlsProbe
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
 from campaigns.models.levels import TrackingLevel
@@ -57,7 +57,7 @@ __all__ = [
     "RouteAction", "SandboxMail", "SecondFactor", "SendTerms", "Sender", "SlowDomain", "SoftBounce", "SourceKind",
     "Split", "StateCount", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
     "SuppressionImport", "SuppressionLift", "SuppressionReason", "SuppressionScope", "System", "TemplateAttachment",
-    "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink", "TrackingChoice", "TrackingLevel", "Transport",
+    "TemplateVersion", "TlsCount", "TlsProbe", "TokenBucket", "TrackedLink", "TrackingChoice", "TrackingLevel", "Transport",
     "TransportPool", "Trial", "UnsubscribeLevel", "UploadedContent", "Verdict", "WebhookDelivery", "WebhookEndpoint",
     "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
 ]  # fmt: skip

@@ -90,3 +90,14 @@ class MessageFile(Public):
 
     def __str__(self) -> str:
         return f"File {str(self.public_id)[:8]}"
+
+
+class TlsProbe(models.Model):
+    """What the mail servers of a recipients' domain offered when somebody last looked: an Offer of delivery.probe."""
+
+    domain = models.CharField(max_length=255, unique=True)
+    offer = models.CharField(max_length=11)
+    probed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.domain
