@@ -19,7 +19,7 @@ from campaigns.domains.upkeep import verify_due
 from campaigns.domains.verification import verify_domain
 from campaigns.inbound import ending, kept_reports, mailboxes, processing
 from campaigns.inbound import telling as inbound_telling
-from campaigns.models import Domain, ImportState
+from campaigns.models import Domain, ImportState, Submission
 from campaigns.outbox import (
     claim,
     control,
@@ -27,6 +27,7 @@ from campaigns.outbox import (
     dispatch,
     due,
     finish,
+    first_batch,
     rates,
     recovery,
     repeats,
@@ -35,7 +36,7 @@ from campaigns.outbox import (
     trials,
 )
 from campaigns.planning import fanout, sending
-from campaigns.planning.hipaa import starting
+from campaigns.planning.hipaa import probing, starting
 from campaigns.storage import archive, retention
 from campaigns.tracking import breakdown, hit_ledger, news, telling
 from campaigns.webhooks import bell
@@ -55,6 +56,7 @@ _MAILBOX = "campaigns.tasks.look_into_mailbox"
 _INBOUND = "campaigns.tasks.process_inbound"
 _SHIP = "campaigns.tasks.ship_to_archive"
 
+PROBE_BUDGET = 60.0  # seconds
 SHIP_BUDGET = 60.0  # seconds
 
 SCHEDULES = (
@@ -96,6 +98,13 @@ def start_approved(approval_id: int) -> None:
     """Begin a HIPAA send that was approved, if its time has come; the sweep finds those whose time comes later."""
     if approval := Approval.objects.select_related("account").filter(pk=approval_id).first():
         starting.start_send(approval, now=timezone.now())
+
+
+def probe_domains(submission_id: int) -> None:
+    """Look at the mail servers of a HIPAA send's recipients for the budget of a job; rings again while some are left."""
+    submission = Submission.objects.filter(pk=submission_id).first()
+    if submission is not None and probing.probe_domains(submission, resolver=make_resolver(), budget=PROBE_BUDGET):
+        jobs.ring(probing.PROBE_JOB, submission_id)
 
 
 def dispatch_submission(submission_id: int) -> None:
@@ -150,6 +159,7 @@ def _start_approved(now: datetime) -> None:
 
 def _judge_campaigns(now: datetime) -> None:
     rates.check_running(now=now)
+    first_batch.judge_running(now=now)
 
 
 def _ring_for_messages(now: datetime) -> None:
@@ -246,6 +256,7 @@ def forget_expired() -> None:
     uploads.wipe_expired(now=now)
     trials.forget_old(now=now)
     slowing.forget_recovered(now=now)
+    probing.forget_old(now=now)
     kept_reports.forget_old(now=now)
     checking.forget_checks(now=now)
     ending.forget_old(now=now, keep=timedelta(days=settings.INBOUND_KEEP_DAYS))

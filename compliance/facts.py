@@ -27,7 +27,8 @@ class SendFacts:
     `message_bytes` is the encoded size, or an upper bound shared by a group of messages. `recipient_block` is
     "" for a recipient who may be written to (and in a preflight, where no recipient is known yet), else
     "suppressed", "unsubscribed", "list-unsubscribed" or "too-often". `tracks` says that the mail may hold a pixel or links
-    that lead through us.
+    that lead through us. `sender_dmarc` is "" when the sender's domain has a DMARC record, else what is wrong with it; of
+    ordinary mail nobody looks.
     """
 
     feature: str
@@ -42,11 +43,12 @@ class SendFacts:
     attachments: tuple[AttachmentFacts, ...] = ()
     recipient_block: str | None = ""
     tracks: bool | None = None
+    sender_dmarc: str | None = None
 
     def digest(self) -> str:
         """SHA-256 of the facts as canonical JSON, in hex: equal facts and only they share it."""
         content = [
-            1,
+            2,
             self.feature,
             self.lane,
             self.purpose,
@@ -59,6 +61,7 @@ class SendFacts:
             [[a.name, a.detected_type, a.size] for a in self.attachments],
             self.recipient_block,
             self.tracks,
+            self.sender_dmarc,
         ]
         return hashlib.sha256(_canonical(content).encode("ascii")).hexdigest()
 

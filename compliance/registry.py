@@ -220,7 +220,7 @@ HIPAA_SEND = BOOK.add_feature(
         reason="Approved by others, to recipients of that send only, with sealed values.",
         clause="User interfaces for composing, reviewing and sending are designed to comply with the rules for business"
         " associates",
-        requires=_EVERY_MAIL | {"recipient.not-authorized"},
+        requires=_EVERY_MAIL | {"recipient.not-authorized", "sender.dmarc-missing"},
     )
 )
 OFFICER_NOTICE = BOOK.add_feature(
@@ -239,6 +239,6 @@ HIPAA_ENDPOINT = BOOK.add_feature(
         hipaa_eligible=True,
         reason="It is the one way in for protected information.",
         clause="Dedicated HIPAA endpoint for PHI traffic",
-        requires=_EVERY_MAIL,
+        requires=_EVERY_MAIL | {"sender.dmarc-missing"},
     )
 )

@@ -71,6 +71,11 @@ KEY_SERVICE = {
 EVIDENCE_YEARS = env.integer("EVIDENCE_YEARS", 6, low=6, high=100)
 # How long the content of a HIPAA send outlives its last mail, for questions about delivery; at most 30 days.
 HIPAA_CONTENT_HOURS = env.integer("HIPAA_CONTENT_HOURS", 72, low=0, high=720)
+# Of a HIPAA send so many messages leave first; the rest follows once so many of them have arrived, or a person says so.
+HIPAA_FIRST_MESSAGES = env.integer("HIPAA_FIRST_MESSAGES", 20, low=1, high=1000)
+HIPAA_FIRST_DELIVERED = env.integer("HIPAA_FIRST_DELIVERED", 15, low=1, high=1000)
+# Whether the mail servers of recipients' domains are asked for their encryption before a HIPAA send is approved (port 25).
+HIPAA_PROBES = env.boolean("HIPAA_PROBES", True)
 # A week whose activity nobody reviewed holds the account's HIPAA mail so many days after its end.
 REVIEW_HOLD_DAYS = env.integer("REVIEW_HOLD_DAYS", 30, low=7, high=365)
 # A copy of every checkpoint of the audit trail: best on a medium that only takes what is appended.

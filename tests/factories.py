@@ -19,6 +19,7 @@ from campaigns.models import (
     Campaign,
     Contact,
     ContactList,
+    DnsFinding,
     Domain,
     EmailTemplate,
     LandingPage,
@@ -104,7 +105,11 @@ def make_contact(
 def make_domain(account: Account, **fields: Any) -> Domain:
     """A verified sending domain; `verified_at=None` for one that is not."""
     fields = {"name": f"mail{next(_number)}.example.com", "verified_at": timezone.now()} | fields
-    return Domain.objects.create(account=account, **fields)
+    domain = Domain.objects.create(account=account, **fields)
+    if domain.verified_at is not None:
+        found = {"ok": True, "code": "dmarc.ok", "policy": "none", "found_at": domain.verified_at}
+        DnsFinding.objects.create(domain=domain, record="dmarc", **found)
+    return domain
 
 
 def make_sender(account: Account, *, domain: Domain | None = None, **fields: Any) -> Sender:

@@ -30,7 +30,7 @@ from campaigns.models import (
 from campaigns.outbox.parts import describe_send
 from campaigns.outbox.payload import Personal, seal_recipients
 from campaigns.outbox.transports import seal_config
-from compliance.agreements import recording, status, terms
+from compliance.agreements import recording, replies, status, terms
 from compliance.agreements.recording import Agreement
 from compliance.approvals.policy import set_policy
 from compliance.approvals.quorum import Person
@@ -105,6 +105,12 @@ def make_clinic(*, with_relay_agreement: bool = True) -> Clinic:
     return clinic
 
 
+def attest(clinic: Clinic, *mailboxes: str) -> None:
+    """Answers may go to these."""
+    for address in mailboxes:
+        replies.attest(clinic.account.pk, owner=clinic.owner, address=address, by=clinic.officer, now=timezone.now())
+
+
 def sign_relay(clinic: Clinic, host: str = HOST) -> None:
     """Record an agreement with whoever runs the relay."""
     today = timezone.now().date()
@@ -163,6 +169,7 @@ def make_send(clinic: Clinic, *, people: Sequence[str] = ("ann@example.org", "be
         make_template(account), subject="A message from your clinic", source=SOURCE, variables=VARIABLES
     )
     sender = make_sender(account)
+    attest(clinic, sender.email)
     campaign = make_campaign(
         account, kind="hipaa", purpose="transactional", content=version, sender=sender, state="sending"
     )

@@ -20,7 +20,7 @@ from campaigns.models import HipaaSend, Role
 from compliance.approvals.attest import STATEMENTS
 from compliance.models import Approval
 from tests.factories import make_sender, make_template, make_user, make_version
-from tests.hipaa import Clinic, make_clinic
+from tests.hipaa import Clinic, attest, make_clinic
 
 SOURCE = (
     '<html lang="en"><body><p>Dear {{ first_name }},</p><p>your appointment is on {{ visit }}.</p>'
@@ -72,6 +72,7 @@ class HipaaOffice:
             self.template, subject="A message from your clinic", source=SOURCE, variables=VARIABLES
         )
         self.sender = make_sender(account)
+        attest(self.clinic, self.sender.email)
 
     def sign_in(self, role: str | None = None, *, user: User | None = None, factor: bool = True) -> Client:
         """A browser of somebody with this role, or of a given person."""

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from campaigns.models import Role
 from compliance import audit
+from compliance.agreements import replies
 from compliance.approvals.quorum import Person
 from compliance.audit import Ref
 from compliance.models import ActivityReview
@@ -32,6 +33,9 @@ def test_an_officer_sets_up_a_second_factor_and_looks_around(
     fresh = timedelta(seconds=5)
     writer, boss = Person(author.pk, frozenset({"author"}), fresh), Person(officer.pk, frozenset({"compliance"}), fresh)
     emergency.open_access(clinic, reason="The officer is on a plane, and mail goes wrong.", by=writer, now=now)
+    replies.attest(
+        clinic.pk, owner=str(clinic.public_id), address="appointments@harbour-clinic.example", by=boss, now=now
+    )
     incident = incidents.open_incident(
         clinic, kind="access", discovered_at=now - timedelta(days=3), sends=[], reference="SEC-17", by=boss, now=now
     )
@@ -54,7 +58,8 @@ def test_an_officer_sets_up_a_second_factor_and_looks_around(
     eyes.press("I have kept them")
     eyes.look("home")
     for name in ("baa/", f"baa/account/{clinic.public_id}/", f"baa/account/{clinic.public_id}/to/active/",
-                 f"baa/account/{clinic.public_id}/terms/", f"baa/account/{clinic.public_id}/record/", "auditevent/",
+                 f"baa/account/{clinic.public_id}/terms/", f"baa/account/{clinic.public_id}/record/",
+                 f"baa/account/{clinic.public_id}/replies/", "auditevent/",
                  "activityreview/", f"activityreview/{review.pk}/change/", "emergencyaccess/", "incident/",
                  f"incident/{incident.public_id}/change/", f"incident/{incident.public_id}/assess/", "incident/add/",
                  "disclosure/", "shredcertificate/", "auditevent/support/"):  # fmt: skip

@@ -25,6 +25,7 @@ FINE = SendFacts(
     message_bytes=20_000,
     attachments=(AttachmentFacts("price list.pdf", "application/pdf", 9_000),),
     tracks=False,
+    sender_dmarc="",
 )
 
 
@@ -83,6 +84,11 @@ BLOCKED: dict[str, list[dict[str, Any]]] = {
     "recipient.not-looked-up": [{"recipient_block": None}],
     "recipient.suppressed": [{"recipient_block": "suppressed"}, {"recipient_block": "a reason of next year"}],
     "recipient.unsubscribed": [{"recipient_block": "unsubscribed"}],
+    "sender.dmarc-missing": [
+        {"lane": "hipaa", "account_baa_status": "active", "feature": feature, "sender_dmarc": fault}
+        for feature in ("hipaa.send", "hipaa.endpoint")
+        for fault in (None, "The DMARC record is not published.")
+    ],
     "sender.domain-unverified": [
         {"sender_domain_verified": False},
         {"sender_domain_verified": None},

@@ -85,7 +85,7 @@ def _walk(patterns: list[Any], place: str) -> Iterator[str]:
 
 # The list of the document, word by word, and what of ours stands for each.
 LIST = {
-    "Inbound emails": {"inbound.mail", "inbound.forward"},
+    "Inbound emails": {"inbound.mail", "inbound.forward", "inbound.reply-address"},
     "Browser-based viewing of message content": {"content.browser-view"},
     "Default placeholders": {"content.default-placeholders"},
     "CallbackData API parameter": {"api.callback-data"},

@@ -158,6 +158,7 @@ CODES = [
     "hipaa.placeholder-scope",
     "hipaa.preview-disabled",
     "hipaa.profile-data",
+    "hipaa.reply-to-ineligible",
     "hipaa.shared-content",
     "hipaa.smtp-endpoint-required",
     "hipaa.storage-disabled",

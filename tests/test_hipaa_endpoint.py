@@ -28,7 +28,7 @@ from compliance.agreements import status
 from compliance.models import AuditEvent, Disclosure
 from tests.api_resources import PatientProgram, official_client, refusal_of, sdk
 from tests.factories import make_api_key, make_domain
-from tests.hipaa import Authority, Clinic, make_clinic
+from tests.hipaa import Authority, Clinic, attest, make_clinic
 from tests.smtp_server import RawServer, polite
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +48,9 @@ class ClinicProgram:
 
     def __init__(self, clinic: Clinic) -> None:
         self.clinic = clinic
-        self.sender = f"Clinic <office@{make_domain(clinic.account).name}>"
+        self.mailbox = f"office@{make_domain(clinic.account).name}"
+        attest(clinic, self.mailbox)
+        self.sender = f"Clinic <{self.mailbox}>"
         self.secret = clinic.key()[1]
         self.client = Client()
 
@@ -380,6 +382,7 @@ def test_the_official_client_changes_its_address_and_key_alone(
     clinic = make_clinic()
     clinic.aim(relay.port)
     program = PatientProgram(clock, account=clinic.account, lane=Lane.HIPAA)
+    attest(clinic, f"shop@{program.domain.name}")
     with official_client(live_server.url, program) as email:
         email.api_client.default_headers["X-Forwarded-Proto"] = "https"
         answer = email.send_email(request_of(program))

@@ -403,6 +403,9 @@ def test_480_people_from_the_file_to_the_shredded_key(
     assert "480 of 480 leave by a way that is encrypted" in text(office.approver.get(review(approval)))
     with django_capture_on_commit_callbacks(execute=True):
         assert office.approve(approval).status_code == 302
+    assert len(relay.mails) == 20
+    with django_capture_on_commit_callbacks(execute=True):
+        office.author.post(url(HipaaSend.objects.get(), "release"))
     assert len(relay.mails) == 480
     rcpt, raw = relay.mails[0]
     number = rcpt.decode().removeprefix("RCPT TO:<pat").removesuffix("name@example.org>")

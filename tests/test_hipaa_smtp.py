@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from campaigns.models import Lane, Message
+from campaigns.models import DnsFinding, Lane, Message
 from campaigns.outbox.dispatch import dispatch_stream
 from campaigns.smtp.protocol import Entrance
 from compliance.approvals import stopping
 from compliance.models import AuditEvent, Disclosure
 from tests.factories import make_domain
-from tests.hipaa import Authority, Clinic, make_clinic
+from tests.hipaa import Authority, Clinic, attest, make_clinic
 from tests.smtp_door import Client, Door, open_door
 from tests.smtp_server import RawServer, polite
 
@@ -39,6 +39,7 @@ class Office:
     def __init__(self) -> None:
         self.clinic: Clinic = make_clinic()
         self.sender = f"office@{make_domain(self.clinic.account).name}"
+        attest(self.clinic, self.sender)
         self.secret = self.clinic.key()[1]
 
     def mail(self, **headers: str) -> bytes:
@@ -101,6 +102,16 @@ def test_control_headers_and_heads_are_refused_by_the_same_codes_and_nothing_is_
     assert not Message.objects.exists()
     event = AuditEvent.objects.get(action="hipaa.blocked")
     assert (event.data["code"], event.thing_id) == (code, "hipaa-smtp")
+
+
+def test_a_sender_without_a_dmarc_record_is_refused_at_once(door: Door, office: Office) -> None:
+    """S25."""
+    office.clinic.aim(25)
+    DnsFinding.objects.update(ok=False, text="The DMARC record is not published.", fix="v=DMARC1; p=none")
+    reply = office.hand_in(door, office.mail())
+    assert reply.startswith("550 5.7.1")
+    assert "[hipaa.domain-not-verified]" in reply
+    assert not Message.objects.exists()
 
 
 def test_each_recipient_gets_a_mail_of_their_own(door: Door, office: Office) -> None:

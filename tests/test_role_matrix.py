@@ -13,13 +13,14 @@ import pytest
 from django.db import transaction
 
 from campaigns.errors import CampaignError
-from campaigns.models import Role
+from campaigns.models import FirstBatch, HipaaSend, Role, SendTerms
+from campaigns.planning.hipaa import starting
 from compliance import scanning
 from compliance.agreements import recording, status, terms
 from compliance.approvals import ending, stopping, voting
 from compliance.approvals.quorum import Person
 from compliance.approvals.submitting import submit
-from compliance.models import ActivityReview, EmergencyAccess, Stop
+from compliance.models import ActivityReview, Approval, EmergencyAccess, Stop
 from compliance.oversight import emergency, incidents, reviews
 from tests.approvals import NOW, Scene, make_person, make_scene
 from tests.test_agreements import SIGNED
@@ -49,6 +50,16 @@ def emergency_of(scene: Scene) -> EmergencyAccess:
 
 
 Action = Callable[[Scene, Person], Any]
+
+
+def let_go(scene: Scene, by: Person) -> None:
+    approval = scene.submit()
+    Approval.objects.filter(pk=approval.pk).update(state="sending")
+    SendTerms.objects.create(campaign=scene.campaign)
+    FirstBatch.objects.create(submission=scene.submission, size=1, began_at=NOW)
+    starting.send_rest(HipaaSend.objects.get(pk=scene.campaign.pk), by=by, now=NOW)
+
+
 # By the row of the page's table; each with everything ready, so that only the person decides.
 ACTIONS: dict[str, tuple[str, Action]] = {
     "submit": ("submit, take back", lambda scene, by: submit(scene.send(), by=by, now=NOW)),
@@ -81,6 +92,7 @@ ACTIONS: dict[str, tuple[str, Action]] = {
         lambda scene, by: stopping.order_stop(scene.account.pk, owner=scene.owner, by=by, reason="test", now=NOW),
     ),
     "lift": ("lift a stop", lift),
+    "let-go": ("let the others follow the first messages", let_go),
     "record": (
         "agreements, terms, states",
         lambda scene, by: recording.record_customer(scene.account.pk, SIGNED, owner=scene.owner, by=by, now=NOW),

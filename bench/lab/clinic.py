@@ -24,6 +24,7 @@ from campaigns.domains.senders import create_sender  # noqa: E402
 from campaigns.models import (  # noqa: E402
     Account,
     Campaign,
+    DnsFinding,
     Domain,
     Door,
     EmailTemplate,
@@ -37,7 +38,7 @@ from campaigns.models import (  # noqa: E402
 from campaigns.outbox import transports  # noqa: E402
 from campaigns.outbox.parts import describe_send  # noqa: E402
 from campaigns.outbox.payload import Personal, seal_recipients  # noqa: E402
-from compliance.agreements import recording, status, terms  # noqa: E402
+from compliance.agreements import recording, replies, status, terms  # noqa: E402
 from compliance.agreements.recording import Agreement  # noqa: E402
 from compliance.approvals.attest import STATEMENTS  # noqa: E402
 from compliance.approvals.policy import set_policy  # noqa: E402
@@ -62,6 +63,7 @@ def fill(*, port: int, connections: int) -> dict[str, Any]:
     for role in _ROLES:
         Membership.objects.create(user=get_user_model().objects.create_user(role), account=account, role=role)
     domain = Domain.objects.create(account=account, name="clinic.example.com", verified_at=now)
+    DnsFinding.objects.create(domain=domain, record="dmarc", ok=True, code="dmarc.ok", found_at=now)
     create_sender(account, domain=domain, name="Clinic", email="office@clinic.example.com")
     relay = Transport(account=account, name="Relay", kind="smtp")
     config = {"host": "127.0.0.1", "port": port, "tls": "implicit", "connections": connections}
@@ -79,6 +81,7 @@ def fill(*, port: int, connections: int) -> dict[str, Any]:
     recording.record_subcontractor("127.0.0.1", signed, by=officer, now=now)
     version = terms.current_terms(now=now).version
     terms.accept_terms(account.pk, owner=owner, version=version, by=officer, now=now)
+    replies.attest(account.pk, owner=owner, address="office@clinic.example.com", by=officer, now=now)
     set_policy(account.pk, owner=owner, approvals=1, valid_days=7, allows_importers=False, actor=SYSTEM, now=now)
     for step in ("pending", "active"):
         status.change_status(account.pk, to=step, reason="onboarding", by=officer, now=now)

@@ -36,6 +36,7 @@ _REASONS = {
     "recipient.not-looked-up": "It could not be checked whether this person may be written to",
     "content.unsubscribe-link-missing": "The mail had no unsubscribe link",
     "content.postal-address-missing": "The mail had no postal address",
+    "hipaa.batch-paused": "Waiting until the first messages have arrived",
     "hipaa.feature-ineligible": "This account may not send ordinary campaigns",
     "message.too-large": "The mail was larger than 10 MB",
     "message.expired": "Could not be delivered in time",

@@ -73,6 +73,12 @@ class Submitted:
                     found += [(shown.name, addresses.parse(shown.address)) for shown in _mailboxes(entry)]
         return found
 
+    def answers_to(self) -> list[Address]:
+        """Whom an answer reaches: everybody in Reply-To, else the sender; raises MailRefused and AddressError."""
+        named = [entry for entry in self._fields if entry.key == "reply-to"]
+        found = [addresses.parse(shown.address) for entry in named for shown in _mailboxes(entry)]
+        return found or [self.sender]
+
     def other_headers(self) -> str:
         """The values of all headers but those that name people, the subject and the type of the content, a line each."""
         return "\n".join(entry.text for entry in self._fields if entry.key not in _NOT_WORDS)

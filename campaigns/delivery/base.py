@@ -45,7 +45,7 @@ class OutgoingEmail:
     `data` is the mail as CRLF bytes, not dot-stuffed; empty for a transport that `takes_content`, which gets `shared`
     (the same object for mails that may go in one request), the recipient's `values` and own `headers` instead. There
     `attempt` counts from 1, and `in_doubt` says that nobody knows what became of the attempt before. With `needs_tls` it
-    leaves over a verified TLS connection or not at all.
+    leaves over a verified TLS connection or not at all, and with `asks_receipt` whoever delivers it is asked to say so.
     """
 
     id: int
@@ -59,6 +59,7 @@ class OutgoingEmail:
     attempt: int = 1
     in_doubt: bool = False
     needs_tls: bool = False
+    asks_receipt: bool = False
 
 
 class Outcome(StrEnum):

@@ -113,7 +113,7 @@ def _log_in(config: RelayConfig, context: ssl.SSLContext | None) -> smtplib.SMTP
     else:
         connection = smtplib.SMTP(config.host, config.port, **options)
     try:
-        connection.local_hostname = _own_name() or _address_literal(_socket_of(connection))
+        say_who_we_are(connection)
         connection.ehlo_or_helo_if_needed()
         if config.tls is Tls.STARTTLS:
             _start_tls(connection, context)
@@ -123,6 +123,11 @@ def _log_in(config: RelayConfig, context: ssl.SSLContext | None) -> smtplib.SMTP
         connection.close()
         raise
     return connection
+
+
+def say_who_we_are(connection: smtplib.SMTP) -> None:
+    """The name EHLO gives; raises SMTPServerDisconnected."""
+    connection.local_hostname = _own_name() or _address_literal(_socket_of(connection))
 
 
 def _start_tls(connection: smtplib.SMTP, context: ssl.SSLContext | None) -> None:

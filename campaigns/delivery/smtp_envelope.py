@@ -66,7 +66,8 @@ def write_envelope(email: OutgoingEmail, offers: Offers) -> tuple[bytes, bytes]:
         mail += b" BODY=8BITMIME SMTPUTF8" if offers.eight_bit else b" SMTPUTF8"
     if offers.dsn:
         mail += b" RET=HDRS ENVID=" + email.public_id.hex.encode("ascii")
-        rcpt = b" NOTIFY=FAILURE,DELAY ORCPT=" + _original_recipient(recipient)
+        wanted = b"SUCCESS,FAILURE,DELAY" if email.asks_receipt else b"FAILURE,DELAY"
+        rcpt = b" NOTIFY=%b ORCPT=" % wanted + _original_recipient(recipient)
     return b"MAIL FROM:<%b>%b\r\n" % (sender, mail), b"RCPT TO:<%b>%b\r\n" % (recipient, rcpt)
 
 

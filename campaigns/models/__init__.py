@@ -10,7 +10,7 @@ from campaigns.models.counts import StateCount
 from campaigns.models.devices import Device, System
 from campaigns.models.domains import DkimKey, DnsFinding, Domain, Sender, UnsubscribeLevel
 from campaigns.models.events import Event, EventKind
-from campaigns.models.hipaa import HipaaSend, MessageFile, SendTerms
+from campaigns.models.hipaa import FirstBatch, HipaaSend, MessageFile, SendTerms, TlsProbe
 from campaigns.models.imports import ImportJob, ImportRowError, ImportSeen, ImportState
 from campaigns.models.inbound import InboundMail, InboundPlace, InboundRaw, InboundRoute, InboundState, RouteAction
 from campaigns.models.landing import LandingPage
@@ -50,7 +50,7 @@ __all__ = [
     "AddressRisk", "ApiKey", "BaaStatus", "BounceMailbox", "Breakdown", "Campaign", "CampaignKind", "CampaignState",
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",
-    "EventKind", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen",
+    "EventKind", "FirstBatch", "Frequency", "Goodbye", "HipaaSend", "HitCount", "ImportJob", "ImportRowError", "ImportSeen",
     "ImportState", "InboundMail", "InboundPlace", "InboundRaw", "InboundRoute", "InboundState", "KeptDraft",
     "KeptMail", "KeptReport", "LandingPage", "Lane", "Language", "LeavingReason", "MailboxKind", "MailboxLogin", "MailboxMail",
     "MailboxVerdict", "Membership", "Message", "MessageFile", "MessageState", "PixelPosition", "PoolAssignment",
@@ -58,7 +58,7 @@ __all__ = [
     "RouteAction", "SandboxMail", "SecondFactor", "SendTerms", "Sender", "SlowDomain", "SoftBounce", "SourceKind",
     "Split", "StateCount", "Submission", "SubmissionState", "Subscription", "SubscriptionState", "Suppression",
     "SuppressionImport", "SuppressionLift", "SuppressionReason", "SuppressionScope", "System", "TemplateAttachment",
-    "TemplateVersion", "TlsCount", "TokenBucket", "TrackedLink", "TrackingChoice", "TrackingLevel", "Transport",
+    "TemplateVersion", "TlsCount", "TlsProbe", "TokenBucket", "TrackedLink", "TrackingChoice", "TrackingLevel", "Transport",
     "TransportPool", "Trial", "UnsubscribeLevel", "UploadedContent", "Verdict", "WebhookDelivery", "WebhookEndpoint",
     "WebhookFormat", "WebhookKind", "WebhookMark", "WebhookSecurity", "WindowZone",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from django.db import models
 from campaigns.models.base import Public
 from campaigns.models.campaigns import Campaign, CampaignKind
 from campaigns.models.messages import Message
+from campaigns.models.submissions import Submission
 
 
 class HipaaSends(models.Manager["HipaaSend"]):
@@ -61,6 +62,22 @@ class SendTerms(models.Model):
         return found
 
 
+class FirstBatch(models.Model):
+    """The `size` messages of a HIPAA send that leave before the others, which are held until `released_at`.
+
+    `released_by` is the person who let them go, None when those that arrived did.
+    """
+
+    submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="first_batch")
+    size = models.PositiveIntegerField()
+    began_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True)
+    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"First batch of submission {str(self.submission.public_id)[:8]}"
+
+
 class MessageFile(Public):
     """A file for one recipient; `data_sealed` opens for that message and recipient only.
 
@@ -73,3 +90,14 @@ class MessageFile(Public):
 
     def __str__(self) -> str:
         return f"File {str(self.public_id)[:8]}"
+
+
+class TlsProbe(models.Model):
+    """What the mail servers of a recipients' domain offered when somebody last looked: an Offer of delivery.probe."""
+
+    domain = models.CharField(max_length=255, unique=True)
+    offer = models.CharField(max_length=11)
+    probed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.domain

@@ -20,19 +20,20 @@ def pause_submission(submission: Submission) -> bool:
     return _step(submission, SubmissionState.PAUSED, of=[SubmissionState.OPEN, SubmissionState.PLANNING])
 
 
-def stop_submission(submission: Submission, *, because: str) -> None:
+def stop_submission(submission: Submission, *, because: str) -> bool:
     """Pause a submission and its campaign for a reason a person must mend; `because` is shown on the campaign.
 
-    A test mail ends instead: there is no page to resume it on.
+    A test mail ends instead: there is no page to resume it on. False when it was not running.
     """
     if submission.door == Door.TEST:
-        cancel_submission(submission, now=timezone.now())
-        return
+        return cancel_submission(submission, now=timezone.now())
     with transaction.atomic():
         lock_campaigns([submission.pk])
-        if pause_submission(submission):
-            running = Campaign.objects.filter(submissions=submission, state=CampaignState.SENDING)
-            running.update(state=CampaignState.PAUSED, stopped_because=because[:200])
+        if not pause_submission(submission):
+            return False
+        running = Campaign.objects.filter(submissions=submission, state=CampaignState.SENDING)
+        running.update(state=CampaignState.PAUSED, stopped_because=because[:200])
+        return True
 
 
 def lock_campaigns(submission_ids: Collection[int]) -> None:

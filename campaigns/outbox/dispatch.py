@@ -59,7 +59,7 @@ def dispatch_slice(submission_id: int, *, budget: float = BUDGET, limit: int = c
     """Hand over due messages of one submission for about budget seconds; safe beside any number of others."""
     submission = (
         Submission.objects.select_related(
-            "account", "content__template", "sender__domain", "domain", "transport", "campaign"
+            "account", "content__template", "sender__domain", "domain", "transport", "campaign__terms"
         )
         .filter(pk=submission_id, state=SubmissionState.OPEN)
         .first()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from campaigns.domains.published import find_dmarc_fault
 from campaigns.models import Door, Lane, Submission
 from campaigns.outbox.tracker import is_allowed
 from compliance.facts import AttachmentFacts, SendFacts
@@ -51,6 +52,7 @@ def submission_facts(
         attachments=attachments,
         recipient_block=None,
         tracks=is_allowed(submission),
+        sender_dmarc=find_dmarc_fault(domain) if is_protected and domain is not None else None,
     )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from campaigns import addresses
 from campaigns.delivery.smtp_relay import Tls
-from campaigns.models import Account, BaaStatus, Lane, Submission, Transport
+from campaigns.models import Account, BaaStatus, Lane, Sender, Submission, Transport
 from campaigns.outbox.transports import read_config
 from compliance import standing, vault
-from compliance.agreements import recording
+from compliance.agreements import recording, replies
 from compliance.approvals import starting
 from compliance.standing import Hold
 
@@ -35,6 +36,11 @@ _NO_AGREEMENT = Hold(
     "No agreement with whoever runs this relay is on file.",
     "A compliance officer records it under Compliance › Agreements.",
 )
+_REPLIES = Hold(
+    replies.CODE,
+    "Answers to this sender go to a mailbox nobody has attested to be yours and under your agreement.",
+    "A compliance officer attests it under Compliance › Agreements, or the sender gets a no-reply address at its domain.",
+)
 
 
 def is_protected(account: Account) -> bool:
@@ -49,7 +55,15 @@ def find_send_hold(submission: Submission, *, now: datetime) -> Hold | None:
     hold = find_account_hold(submission.account_id, transport=submission.transport, now=now)
     if hold is not None or submission.campaign_id is None:
         return hold
+    if submission.sender is not None and not has_attested_replies(submission.sender):
+        return _REPLIES
     return None if starting.find_sending(submission.campaign_id) is not None else _NOT_APPROVED
+
+
+def has_attested_replies(sender: Sender) -> bool:
+    """Whether answers to its mail go where the account said that they may."""
+    mailbox = addresses.parse(sender.reply_to or sender.email)
+    return replies.all_attested(sender.account_id, [mailbox], sender_domain=sender.domain.name)
 
 
 def find_account_hold(account_id: int, *, transport: Transport, now: datetime) -> Hold | None:

@@ -14,7 +14,7 @@ from campaigns.audiences import preferences, suppression
 from campaigns.delivery.base import OutgoingEmail
 from campaigns.errors import CampaignError
 from campaigns.models import Lane, MessageState, Purpose, Submission
-from campaigns.outbox import facts, transports
+from campaigns.outbox import facts, first_batch, transports
 from campaigns.outbox.authorized import find_unauthorized
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.custody import Custody
@@ -68,6 +68,7 @@ class Preparer:
         self._facts = replace(known, tracks=self._pen.tracker is not None)
         self._custody = Custody(submission)
         self._is_protected = submission.lane == Lane.HIPAA
+        self._is_first = self._custody.approval is not None and first_batch.find_waiting(submission.pk) is not None
         self._judgements: dict[tuple[str, int], _Judgement] = {}
 
     def refusal(self) -> str:
@@ -128,7 +129,7 @@ class Preparer:
         judgement.recipients += 1
         if email is None or not judgement.verdict.allowed:
             return Result(message.id, MessageState.REFUSED, judgement.verdict.findings[0].code)
-        return replace(email, needs_tls=True) if self._is_protected else email
+        return replace(email, needs_tls=True, asks_receipt=self._is_first) if self._is_protected else email
 
     def copy_of(self, message: Claimed) -> bytes:
         """The mail as bytes, for keeping, where a provider puts it together; raises CampaignError."""

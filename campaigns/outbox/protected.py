@@ -7,18 +7,21 @@ the capability that stands for it (compliance.features); nothing of what was sen
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from html.parser import HTMLParser
 from uuid import UUID
 
 from django.utils import timezone
 
+from campaigns import addresses
+from campaigns.addresses import Address
 from campaigns.content.submitted import Submitted
 from campaigns.models import Account, Purpose, TemplateVersion
 from campaigns.outbox.batches import Batch, EmailRequest
 from campaigns.outbox.payload import Payload
 from compliance import features, scanning
+from compliance.agreements import replies
 from compliance.detectors.engine import find
 from compliance.detectors.rules import load_rules
 from compliance.detectors.texts import read_texts
@@ -39,6 +42,8 @@ def check_request(batch: Batch, request: EmailRequest) -> None:
         if is_used(batch, request):
             refuse(batch.account, key)
     if not request.payload.raw:
+        answers = {group.reply_to or request.payload.from_mailbox for group in request.groups}
+        _check_answers(batch.account, map(addresses.parse, answers), sender_domain=request.sender_domain)
         _check_texts(batch.account, request.payload, request.content)
 
 
@@ -46,6 +51,7 @@ def check_finished(account: Account, mail: Submitted) -> None:
     """The same for what only the head of a finished mail tells; its body is one recipient's alone. Raises NotEligible."""
     if len({address.key for _, address in mail.recipients()}) > 1:
         refuse(account, "api.copies")
+    _check_answers(account, mail.answers_to(), sender_domain=mail.sender.domain)
     if _VALUE.search(mail.subject):
         refuse(account, "content.shared-values")
     names = "\n".join(file.name for file in mail.files)
@@ -56,6 +62,12 @@ def check_finished(account: Account, mail: Submitted) -> None:
         "header": mail.other_headers(),
     }
     _scan(account, parts)
+
+
+def _check_answers(account: Account, mailboxes: Iterable[Address], *, sender_domain: str) -> None:
+    """Answers go where the account said that they may, or to nobody (hipaa.md S10)."""
+    if not replies.all_attested(account.pk, list(mailboxes), sender_domain=sender_domain):
+        refuse(account, "inbound.reply-address")
 
 
 def is_opaque(text: str) -> bool:

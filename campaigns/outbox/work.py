@@ -10,7 +10,7 @@ from typing import Protocol
 from django.utils import timezone
 
 from campaigns.models import Door, Lane, Submission, SubmissionState, Transport
-from campaigns.outbox import control, counts, due, holds, rates
+from campaigns.outbox import control, counts, due, first_batch, holds, rates
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.intake import Intake, Intakes
 from campaigns.outbox.prepare import Preparer, Prepares
@@ -83,6 +83,7 @@ class SubmissionWork:
         self._submission, self.transport = submission, submission.transport
         self.is_protected = submission.lane == Lane.HIPAA
         self.counted: int | None = submission.pk if counts.is_counted(submission) else None
+        self._is_send = self.is_protected and submission.door == Door.CAMPAIGN
         self._judge_at = time.monotonic() + JUDGE_EVERY
 
     def open_intake(self, *, worker: str) -> Intakes:
@@ -109,6 +110,8 @@ class SubmissionWork:
             rates.check_rates(self._submission, now=timezone.now())
             done = time.monotonic()
             self._judge_at = done + max(JUDGE_EVERY, (done - now) * JUDGE_REST)
+        if self._is_send:
+            first_batch.judge(self._submission, now=timezone.now())
         is_open = Submission.objects.filter(pk=self._submission.pk, state=SubmissionState.OPEN).exists()
         return is_open and self.find_hold() is None
 
@@ -133,3 +136,6 @@ class SubmissionWork:
 
     def close(self) -> None:
         control.cancel_released(now=timezone.now(), only=[self._submission.pk])
+        if self._is_send:
+            # A slice may be over before it was looked at once.
+            first_batch.judge(self._submission, now=timezone.now())

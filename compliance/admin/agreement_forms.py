@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from compliance.agreements import replies
 from compliance.agreements.recording import Agreement
 from compliance.agreements.status import REASONS
 
@@ -97,6 +98,19 @@ class StatusForm(forms.Form):
 class TermsForm(forms.Form):
     version = forms.IntegerField(widget=forms.HiddenInput)
     agreed = forms.BooleanField(label="I have read these terms and accept them for the account")
+
+
+class ConfirmForm(forms.Form):
+    """Asks nothing but to be sent."""
+
+    confirmed = forms.CharField(widget=forms.HiddenInput, initial="yes")
+
+
+class ReplyMailboxForm(forms.Form):
+    """One mailbox, and the statement about it in the words that are kept."""
+
+    address = forms.CharField(max_length=254, help_text="Where people's answers go, such as care@clinic.example.")
+    attested = forms.BooleanField(label=replies.WORDING)
 
 
 class NewTermsForm(forms.Form):

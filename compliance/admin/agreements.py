@@ -15,20 +15,22 @@ from compliance.admin.acting import network_of
 from compliance.admin.agreement_facts import TONES, find_step, list_missing, list_steps
 from compliance.admin.agreement_forms import (
     AgreementForm,
+    ConfirmForm,
     EndForm,
     NewTermsForm,
     NoDataForm,
     PolicyForm,
+    ReplyMailboxForm,
     StatusForm,
     SubcontractorForm,
     TermsForm,
 )
 from compliance.admin.oversight import OversightScreen
-from compliance.agreements import recording, status, terms
+from compliance.agreements import recording, replies, status, terms
 from compliance.approvals import quorum
 from compliance.approvals.policy import set_policy
 from compliance.audit import Ref
-from compliance.models import Acknowledgement, ApprovalPolicy, Baa
+from compliance.models import Acknowledgement, ApprovalPolicy, Baa, ReplyMailbox
 
 _FOLDER = "admin/compliance/baa"
 
@@ -47,6 +49,8 @@ class BaaAdmin(OversightScreen):
             self.page(f"account/{account}to/<slug:to>/", self.change_status, name="status"),
             self.page(f"account/{account}terms/", self.accept_terms, name="terms"),
             self.page(f"account/{account}policy/", self.change_policy, name="policy"),
+            self.page(f"account/{account}replies/", self.attest_mailbox, name="replies"),
+            self.page("replies/<uuid:public_id>/withdraw/", self.withdraw_mailbox, name="withdraw_replies"),
             self.page("host/", self.record_host, name="host"),
             self.page("host/without-data/", self.record_without_data, name="no_data"),
             self.page("terms/", self.publish_terms, name="new_terms"),
@@ -83,14 +87,16 @@ class BaaAdmin(OversightScreen):
         steps = list_missing(account, now=now)
         ways = {
             "baa": self._url("record", account.public_id), "terms": self._url("terms", account.public_id),
-            "policy": self._url("policy", account.public_id),
+            "policy": self._url("policy", account.public_id), "replies": self._url("replies", account.public_id),
         }  # fmt: skip
+        mailboxes = ReplyMailbox.objects.filter(account=account, withdrawn_at=None).select_related("attested_by")
         rows = Baa.objects.filter(account=account).order_by("-effective_from")
         return self.show(
             request, f"{_FOLDER}/account.html", title=account.name, account=account,
             tone=TONES[BaaStatus(account.baa_status)], is_officer=self.is_officer(request, account),
             steps=[(step, ways.get(step.code, "")) for step in steps], missing=sum(not step.is_done for step in steps),
             agreements=[(row, self._url("end", row.public_id)) for row in rows], today=now.date(),
+            mailboxes=[(row, self._url("withdraw_replies", row.public_id)) for row in mailboxes],
             changes=[(step, self._url("status", account.public_id, step.to)) for step in list_steps(account)],
             accepted=Acknowledgement.objects.filter(account=account).select_related("terms", "person").order_by("-at").first(),
             policy=ApprovalPolicy.objects.filter(account=account).first(), ways=ways,
@@ -169,6 +175,42 @@ class BaaAdmin(OversightScreen):
         return self._act(
             request, form, do, account, title="Approval policy", button="Set the policy",
             intro="Every HIPAA send of this account is approved by other people than those who made it.",
+        )  # fmt: skip
+
+    def attest_mailbox(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """State of a mailbox that answers to protected mail may go to it."""
+        account = self._officers(request, public_id)
+        form = ReplyMailboxForm(request.POST or None)
+
+        def do(given: dict[str, Any], by: quorum.Person) -> str:
+            owner, network = str(account.public_id), network_of(request)
+            replies.attest(
+                account.pk, owner=owner, address=given["address"], by=by, network=network, now=timezone.now()
+            )
+            messages.success(request, "Answers may go there now.")
+            return self._account_url(account)
+
+        return self._act(
+            request, form, do, account, title="A mailbox for answers", button="Attest",
+            intro="People answer, and their answers quote the mail. Sealpost takes no answers in: they go to a mailbox of your own.",
+        )  # fmt: skip
+
+    def withdraw_mailbox(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """It is not so any more."""
+        row = ReplyMailbox.objects.select_related("account").filter(public_id=public_id, withdrawn_at=None).first()
+        if row is None:
+            raise Http404
+        account = self._officers(request, row.account.public_id)
+
+        def do(_: dict[str, Any], by: quorum.Person) -> str:
+            replies.withdraw(row, owner=str(account.public_id), by=by, now=timezone.now())
+            messages.success(request, "Answers may not go there any more.")
+            return self._account_url(account)
+
+        return self._act(
+            request, ConfirmForm(request.POST or None), do, account, title=f"Withdraw {row.address}?", button="Withdraw",
+            button_class="btn-danger",
+            intro="HIPAA mail that would be answered there is held at once, and refused at the endpoint.",
         )  # fmt: skip
 
     def end(self, request: HttpRequest, public_id: UUID) -> HttpResponse:

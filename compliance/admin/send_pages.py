@@ -19,14 +19,15 @@ from campaigns.admin.pages import refuse
 from campaigns.audiences.sheets import SheetRefused
 from campaigns.errors import CampaignError
 from campaigns.models import Account, CampaignState, HipaaSend
+from campaigns.outbox import first_batch
+from campaigns.outbox.first_batch import Standing
 from campaigns.outbox.reports import campaign_report
-from campaigns.planning import sending
 from campaigns.planning.hipaa import checking, drafting, outcome, recipients, scan, starting, submitting
 from compliance import audit, marketing
 from compliance.admin import send_preview
 from compliance.admin.acting import network_of, person_of
 from compliance.admin.send_forms import DraftForm, StatementForm, UploadForm, ValueForm, value_forms
-from compliance.admin.send_steps import CANCEL, REMOVE, RESUME, WITHDRAW, Step
+from compliance.admin.send_steps import CANCEL, RELEASE, REMOVE, RESUME, WITHDRAW, Step, ask_to_release, say_standing
 from compliance.admin.step_up import ask_for_factor
 from compliance.admin.words import BASES, ENDED, OVERRIDES, state_of
 from compliance.approvals import ending, quorum
@@ -63,6 +64,7 @@ class SendPages:
             page("<uuid:public_id>/messages/", self.list_messages, name="messages"),
             page("<uuid:public_id>/preview/", self.preview, name="preview"),
             page("<uuid:public_id>/evidence.zip", self.download_evidence, name="evidence"),
+            page("<uuid:public_id>/release/", self.release, name="release"),
             *(
                 page(f"<uuid:public_id>/{step.name}/", self._view_of(step), name=step.name)
                 for step in (REMOVE, WITHDRAW, RESUME, CANCEL)
@@ -182,6 +184,19 @@ class SendPages:
 
         return view
 
+    def release(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Ask whether the first messages arrived as they should, and let the others leave."""
+        send, by = self._find(request, public_id)
+        if not by.roles & quorum.RELEASING_ROLES:
+            raise PermissionDenied
+        if request.method == "POST":
+            return self._do(request, public_id, _release, done=RELEASE.done)
+        standing = _find_first(send)
+        if standing is None:
+            return self._to(send)
+        step = ask_to_release(standing)
+        return self._show(request, send, "confirm.html", title=step.title, step=step, text=step.text)
+
     # --- Watching --------------------------------------------------------------------------------
 
     def show(self, request: HttpRequest, send: HipaaSend) -> HttpResponse:
@@ -204,7 +219,7 @@ class SendPages:
             "overrides": OVERRIDES,
         }
         if send.state != CampaignState.DRAFT:
-            context |= self._progress(send)
+            context |= self._progress(send, by)
         elif is_draft:
             found = scan.scan_send(send, now=now)
             context |= {
@@ -217,8 +232,8 @@ class SendPages:
 
     def show_progress(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """The progress card alone, for the page that watches."""
-        send, _ = self._find(request, public_id)
-        context = self._progress(send)
+        send, by = self._find(request, public_id)
+        context = self._progress(send, by)
         response = self.admin.show(request, f"{_FOLDER}/_progress.html", title="", send=send, **context).render()
         response["X-Live"] = "true" if context["is_live"] else "false"
         response["X-Spoken"] = context["spoken"]
@@ -292,8 +307,8 @@ class SendPages:
             messages.success(request, done)
         return self._to(send)
 
-    def _progress(self, send: HipaaSend) -> dict[str, Any]:
-        report = campaign_report(send)
+    def _progress(self, send: HipaaSend, by: Person) -> dict[str, Any]:
+        report, first = campaign_report(send), _find_first(send)
         percent = 100 * report.settled // report.planned if report.planned else 0
         return {
             "report": report,
@@ -301,6 +316,9 @@ class SendPages:
             "reasons": explain_reasons(report.reasons),
             "is_live": send.state == CampaignState.SENDING,
             "waits_because": next((one.waits_because for one in send.submissions.all() if one.waits_until), ""),
+            "first": first,
+            "first_standing": say_standing(first) if first else "",
+            "may_release": bool(by.roles & quorum.RELEASING_ROLES),
             "spoken": f"{report.settled:,} of {report.planned:,} done",
             "progress_url": self.admin.url_of(send, view="progress"),
         }
@@ -320,9 +338,17 @@ def _withdraw(send: HipaaSend, by: Person) -> None:
         ending.withdraw(live, by=by, now=timezone.now())
 
 
-def _resume(send: HipaaSend, by: Person) -> None:
-    drafting.check_may_write(by)
-    sending.resume(send)
+def _find_first(send: HipaaSend) -> Standing | None:
+    """How the first messages of a running send stand, None when no others wait for them."""
+    if send.state not in {CampaignState.SENDING, CampaignState.PAUSED}:
+        return None
+    submission = checking.find_submission(send)
+    batch = first_batch.find_waiting(submission.pk) if submission is not None else None
+    return first_batch.describe(batch) if batch is not None else None
+
+
+def _release(send: HipaaSend, by: Person) -> None:
+    starting.send_rest(send, by=by, now=timezone.now())
 
 
 def _are_valid(forms: list[ValueForm]) -> bool:
@@ -334,5 +360,5 @@ _ACTS: dict[str, _Act] = {
     REMOVE.name: lambda send, by: recipients.remove_recipients(send, by=by, now=timezone.now()),
     WITHDRAW.name: _withdraw,
     CANCEL.name: lambda send, by: starting.cancel_send(send, by=by, now=timezone.now()),
-    RESUME.name: _resume,
+    RESUME.name: lambda send, by: starting.resume_send(send, by=by, now=timezone.now()),
 }

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from campaigns.outbox.first_batch import Standing
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action; `text` says what will happen and may carry {count}, `done` is said afterwards."""
+    """One action; `text` says what will happen and may carry {count}, `done` is said afterwards.
+
+    RELEASE carries numbers of its first messages in all its words.
+    """
 
     name: str
     title: str
@@ -39,6 +44,13 @@ RESUME = Step(
     "Go on",
     "Sending goes on.",
 )
+RELEASE = Step(
+    "release",
+    "Did the first {first} arrive as they should?",
+    "{standing} The other {held} leave as they were approved.",
+    "Yes, send the other {held}",
+    "The others leave now.",
+)
 CANCEL = Step(
     "cancel",
     "Cancel the rest?",
@@ -47,3 +59,28 @@ CANCEL = Step(
     "The send is cancelled.",
     is_danger=True,
 )
+
+
+def ask_to_release(standing: Standing) -> Step:
+    """RELEASE about the first messages of one send."""
+    numbers = {"first": f"{standing.batch.size:,}", "held": f"{standing.held:,}", "standing": say_standing(standing)}
+    return replace(
+        RELEASE,
+        title=RELEASE.title.format(**numbers),
+        text=RELEASE.text.format(**numbers),
+        button=RELEASE.button.format(**numbers),
+    )
+
+
+def say_standing(standing: Standing) -> str:
+    """How the first messages stand, as a sentence."""
+    parts = [
+        f"{standing.delivered:,} {'is' if standing.delivered == 1 else 'are'} known to have arrived",
+        f"{standing.bounced:,} came back",
+    ]
+    if standing.failed:
+        parts.append(f"{standing.failed:,} could not be made")
+    if standing.complained:
+        parts.append(f"{standing.complained:,} {'was' if standing.complained == 1 else 'were'} called spam")
+    *most, last = parts
+    return f"Of the first {standing.batch.size:,} messages {standing.left:,} have left: {', '.join(most)} and {last}."

@@ -20,6 +20,8 @@ APPROVING_ROLES = frozenset({"approver", "compliance"})
 # Any role that works with protected data may stop; lifting a stop is for the officer.
 STOPPING_ROLES = frozenset({"author", "approver", "compliance", "operator"})
 LIFTING_ROLES = frozenset({"compliance"})
+# Whoever writes or approves may say that the first messages of a send arrived as they should.
+RELEASING_ROLES = SUBMITTING_ROLES | APPROVING_ROLES
 RECIPIENTS = "recipients"
 
 

@@ -25,6 +25,8 @@ ACTIONS: dict[str, str] = {
     "baa.status-changed": "The account's state under HIPAA changed.",
     "terms.published": "A new version of the terms was published.",
     "terms.acknowledged": "The terms were accepted.",
+    "replies.attested": "A mailbox for answers was attested to be the account's own and under its agreement.",
+    "replies.withdrawn": "An attestation of a mailbox for answers was withdrawn.",
     # Content and recipients
     "content.edited": "Content of a send was edited.",
     "recipients.imported": "Recipients were imported and sealed.",
@@ -59,6 +61,9 @@ ACTIONS: dict[str, str] = {
     "detector.exception-ended": "An exception of a detector was taken back.",
     # Sending
     "send.held": "Messages were held.",
+    "send.batch-paused": "A send paused: only its first messages may leave, or too much went wrong.",
+    "send.batch-released": "The rest of a send was let go after its first messages.",
+    "send.resumed": "A send that had paused was let go on.",
     "send.integrity-failed": "A message differed from what was approved, and was not sent.",
     "hipaa.blocked": "A request was refused.",
     # Keys and retention

@@ -54,7 +54,7 @@ def find(
         if len(readable.text) > MOST_CHARACTERS:
             hits.append(_undecided(TOO_LARGE, readable.place, "This text is too long to be checked."))
             continue
-        for rule in rules.rules:
+        for rule in (rule for rule in rules.rules if not rule.places or readable.place in rule.places):
             hits += _apply(rule, readable, known=known, clock=clock)
         hits += [
             _found_link(readable, link.line, problem) for link, problem in find_in_links(readable.links, hosts=hosts)

@@ -29,7 +29,8 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One detector. `strict` is its level in a subject and the like, where `level` is that of a body.
+    """One detector. `strict` is its level in a subject and the like, where `level` is that of a body; it looks at its
+    `places`, or everywhere when it names none.
 
     `exceptable` says whether a compliance officer may let one exact text pass; `near` words must stand around it.
     """
@@ -41,6 +42,7 @@ class Rule:
     action: str
     citation: str
     exceptable: bool
+    places: frozenset[str]
     pattern: re.Pattern[str]
     near: re.Pattern[str] | None
     is_real: Callable[[str], bool]
@@ -90,7 +92,7 @@ def _build(entry: dict[str, Any]) -> Rule:
     return Rule(
         id=entry["id"], level=entry["level"], strict=entry.get("strict", entry["level"]), text=entry["text"],
         action=entry["action"], citation=entry["citation"], exceptable=bool(entry.get("exceptable", True)),
-        pattern=re.compile(source, _FLAGS), near=near, is_real=validators.BY_NAME[entry.get("check", "any")],
+        places=frozenset(entry.get("places", [])), pattern=re.compile(source, _FLAGS), near=near, is_real=validators.BY_NAME[entry.get("check", "any")],
         ignored=frozenset(entry.get("ignored", [])), hits=tuple(entry["hits"]), misses=tuple(entry["misses"]),
     )  # fmt: skip
 

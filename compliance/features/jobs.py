@@ -15,6 +15,7 @@ TAGS: dict[str, str] = {
     "campaigns.tasks.look_at_domains": "delivery.domains",
     "campaigns.tasks.look_into_mailbox": "inbound.mail",
     "campaigns.tasks.look_into_mailboxes": "inbound.mail",
+    "campaigns.tasks.probe_domains": "hipaa.send",
     "campaigns.tasks.process_inbound": "inbound.mail",
     "campaigns.tasks.plan_submission": "campaign.broadcast",
     "campaigns.tasks.run_import": "people.profiles",

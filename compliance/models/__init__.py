@@ -1,6 +1,6 @@
 """Tables of proof. They may point at campaigns' tables by name; nothing there points back."""
 
-from compliance.models.agreements import Acknowledgement, Baa, Terms
+from compliance.models.agreements import Acknowledgement, Baa, ReplyMailbox, Terms
 from compliance.models.approvals import (
     Approval,
     ApprovalPolicy,
@@ -21,5 +21,5 @@ from compliance.vault.tables import DataKey
 
 __all__ = [
     "Acknowledgement", "ActivityReview", "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Authorization", "Baa",
-    "Contribution", "DataKey", "Decision", "DetectorException", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "ShredCertificate", "Stop", "Terms", "Vote",
+    "Contribution", "DataKey", "Decision", "DetectorException", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "ReplyMailbox", "ShredCertificate", "Stop", "Terms", "Vote",
 ]  # fmt: skip

@@ -92,3 +92,34 @@ class Acknowledgement(models.Model):
 
     def __str__(self) -> str:
         return f"Acceptance of version {self.terms_id}"
+
+
+class ReplyMailbox(models.Model):
+    """A mailbox answers to protected mail may go to: somebody stated in `wording` that it is theirs and under their agreement.
+
+    `address` compares: its local part casefolded, its domain as A-label.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    account = models.ForeignKey("campaigns.Account", on_delete=models.PROTECT, related_name="+")
+    address = models.CharField(max_length=254)
+    wording = models.TextField()
+    wording_version = models.PositiveIntegerField()
+    attested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    attested_at = models.DateTimeField()
+    # Of the network, not the machine: /24 or /48.
+    network = models.CharField(max_length=45, blank=True, default="")
+    withdrawn_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "reply mailboxes"
+        ordering = ["address"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "address"], condition=Q(withdrawn_at=None), name="reply_mailbox_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Reply mailbox {str(self.public_id)[:8]}"

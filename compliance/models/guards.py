@@ -37,6 +37,7 @@ GUARDS = (
     Guard("compliance_acknowledgement", "at"),
     Guard("compliance_terms", "published_at"),
     Guard("compliance_baa", "kept_from", may_change=True),
+    Guard("compliance_replymailbox", "attested_at", may_change=True),
     Guard("compliance_authorization", "recorded_at", may_change=True),
     Guard("compliance_activityreview", "made_at", may_change=True),
     Guard("compliance_emergencyaccess", "opened_at", may_change=True),

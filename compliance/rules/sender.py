@@ -23,6 +23,22 @@ def check_sender_domain(facts: SendFacts) -> Finding | None:
     )
 
 
+@rule(
+    "sender.dmarc-missing",
+    citation="Email API docs: Prerequisites, verified sending domain; RFC 9989; 45 CFR 164.312(c)(1)",
+    features=["hipaa.send", "hipaa.endpoint"],
+)
+def check_dmarc(facts: SendFacts) -> Finding | None:
+    """Nobody can send protected mail's look-alikes: its domain says by DMARC what becomes of mail that only claims to be from it."""
+    if facts.transport_kind == SANDBOX or facts.sender_dmarc == "":
+        return None
+    return Finding(
+        "sender.dmarc-missing",
+        f"Mail under HIPAA needs a DMARC record of the sender's domain. {facts.sender_dmarc or 'Nobody has looked yet.'}",
+        "Publish the record shown on the domain's page, then check the domain again.",
+    )
+
+
 @note("sender.sandbox-needs-no-domain", citation=_CITATION)
 def note_sandbox(facts: SendFacts) -> Finding | None:
     """The sandbox sends nothing out, so it alone works without a verified domain."""

@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from campaigns.accounts import keys, second_factor
 from campaigns.accounts.creation import create_account
-from campaigns.models import Account, Domain, Lane, Membership, Role, Sender, Transport
+from campaigns.domains.expected import DMARC
+from campaigns.models import Account, DnsFinding, Domain, Lane, Membership, Role, Sender, Transport
 from campaigns.outbox.transports import seal_config
-from compliance.agreements import recording, status, terms
+from compliance.agreements import recording, replies, status, terms
 from compliance.agreements.recording import Agreement
 from compliance.approvals.policy import set_policy
 from compliance.approvals.quorum import Person
@@ -78,6 +79,7 @@ def build(canary: Canary, ears: Ears, receiver: Receiver, *, folder: str) -> Sta
         Membership.objects.create(user=stage.people[role], account=clinic, role=role)
     for account in (clinic, shop):
         domain = Domain.objects.create(account=account, name=f"{account.slug}.{DOMAIN}", verified_at=now)
+        DnsFinding.objects.create(domain=domain, record=DMARC, ok=True, code="dmarc.ok", found_at=now)
         Sender.objects.create(account=account, domain=domain, name=account.name, email=f"hello@{domain.name}")
         _aim(account, receiver.port)
     for name, account, lane in (
@@ -108,6 +110,8 @@ def _sign(stage: Stage) -> None:
     recording.record_subcontractor(HOST, signed, by=officer, now=now)
     version = terms.current_terms(now=now).version
     terms.accept_terms(stage.clinic.pk, owner=owner, version=version, by=officer, now=now)
+    answers = Sender.objects.get(account=stage.clinic).email
+    replies.attest(stage.clinic.pk, owner=owner, address=answers, by=officer, now=now)
     set_policy(
         stage.clinic.pk,
         owner=owner,

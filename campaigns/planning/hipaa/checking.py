@@ -13,8 +13,9 @@ from campaigns.content.draft import draft_of
 from campaigns.content.mjml import MjmlError
 from campaigns.content.placement import Misplaced, find_misplaced, find_unused, links_to_browser
 from campaigns.errors import CampaignError
-from campaigns.models import HipaaSend, Message, Submission
+from campaigns.models import Door, HipaaSend, Lane, Message, Submission
 from campaigns.outbox.facts import submission_facts
+from campaigns.outbox.holds import has_attested_replies
 from campaigns.planning.hipaa.scan import scan_send
 from compliance import authorizations, gate, marketing, standing
 from compliance.approvals.submitting import REVIEW_TIME
@@ -35,6 +36,7 @@ def check_send(send: HipaaSend, *, scan: Scan | None = None, now: datetime) -> t
     """What stops it, nothing when it can be submitted; `scan` saves looking at the texts once more."""
     hold = standing.find_hold(send.account_id, now=now)
     findings = [Finding(hold.code, hold.text, hold.action)] if hold else []
+    findings += _check_sender(send)
     findings += _check_content(send)
     findings += _check_values(send)
     findings += _check_recipients(send, now=now)
@@ -61,6 +63,14 @@ def count_unauthorized(send: HipaaSend, *, now: datetime) -> int:
     keys = list(Message.objects.filter(submission__campaign=send).values_list("address_key", flat=True))
     found = authorizations.find_authorized(send.account_id, keys, is_paid=judgement.is_paid, on=now.date())
     return sum(key not in found for key in keys)
+
+
+def _check_sender(send: HipaaSend) -> Iterator[Finding]:
+    assert send.sender is not None
+    if not has_attested_replies(send.sender):
+        capability = load_capabilities()["inbound.reply-address"]
+        text = f"Answers to this sender go to a mailbox nobody has attested. {capability.reason}"
+        yield Finding(capability.code, text, capability.fix, capability.clause)
 
 
 def _check_content(send: HipaaSend) -> Iterator[Finding]:
@@ -153,10 +163,18 @@ def _check_scan(scan: Scan) -> Iterator[Finding]:
         )
 
 
+def _as_submission(send: HipaaSend) -> Submission:
+    """What the send would be handed over as, before there are recipients."""
+    return Submission(
+        account=send.account, campaign=send, door=Door.CAMPAIGN, lane=Lane.HIPAA, purpose=send.purpose,
+        content=send.content, sender=send.sender, transport=send.transport,
+    )  # fmt: skip
+
+
 def _ask_gate(send: HipaaSend) -> Iterator[Finding]:
     """What the gate would say to its mail for somebody nothing is known against."""
-    submission = find_submission(send)
-    if submission is None or submission.content is None:
+    submission = find_submission(send) or _as_submission(send)
+    if submission.content is None or submission.sender is None:
         return
     try:
         compiled = compile_version(submission.content)

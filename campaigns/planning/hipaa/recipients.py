@@ -25,7 +25,7 @@ from campaigns.models import Door, HipaaSend, Lane, Message, MessageFile, SendTe
 from campaigns.outbox.accept import SendRequest
 from campaigns.outbox.payload import Personal, content_scope, seal_recipients
 from campaigns.outbox.sealed_files import FileEntry, seal_files
-from campaigns.planning.hipaa import files, masking
+from campaigns.planning.hipaa import files, masking, probing
 from campaigns.planning.hipaa.drafting import check_may_write, lock_draft, note_edit, reload
 from compliance import audit, shredding, vault
 from compliance.approvals.quorum import RECIPIENTS, Person
@@ -104,6 +104,7 @@ def upload_recipients(send: HipaaSend, upload: Upload, *, by: Person, now: datet
             confirmed_at=None,
             keep_until=_last_moment(scope),
         )
+        probing.ask(submission)
         _tell("recipients.imported", send, by=by, data={"count": len(recipients), "files": report["files"]}, now=now)
     reload(send)
 

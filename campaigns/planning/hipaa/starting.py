@@ -11,14 +11,15 @@ from django.db.models import Q
 from campaigns import jobs
 from campaigns.errors import CampaignError
 from campaigns.models import Campaign, CampaignState, HipaaSend, Lane, Submission, SubmissionState, Transport
-from campaigns.outbox import control, stream
+from campaigns.outbox import control, first_batch, stream
 from campaigns.outbox.leaves import read_leaves
 from campaigns.outbox.windows import valid_for
+from campaigns.planning import sending
 from campaigns.planning.hipaa.checking import find_submission
 from campaigns.planning.hipaa.drafting import check_may_write
 from campaigns.planning.hipaa.submitting import read_all_parts
-from compliance import standing
-from compliance.approvals import ending, starting
+from compliance import audit, standing
+from compliance.approvals import ending, quorum, starting
 from compliance.approvals.quorum import Person
 from compliance.approvals.starting import IntegrityFailed
 from compliance.approvals.states import LIVE, State
@@ -94,13 +95,42 @@ def cancel_send(send: HipaaSend, *, by: Person, now: datetime) -> None:
     with transaction.atomic():
         running = Campaign.objects.filter(pk=send.pk, state__in=[CampaignState.SENDING, CampaignState.PAUSED])
         if not running.update(state=CampaignState.CANCELLED):
-            raise CampaignError(
-                "campaign.wrong-state", "This send is not running.", action="Load the page again.", status=409
-            )
+            raise _wrong_state("This send is not running.")
         for submission in send.submissions.all():
             control.cancel_submission(submission, now=now)
         for approval in Approval.objects.filter(campaign=send.pk, state__in=[state.value for state in LIVE]):
             ending.void(approval, because="withdrawn", actor=Ref("person", str(by.id)), now=now)
+
+
+def send_rest(send: HipaaSend, *, by: Person, now: datetime) -> None:
+    """Somebody saw how the first messages arrived, and lets the others leave.
+
+    Raises NotAllowed, CampaignError `campaign.wrong-state`.
+    """
+    quorum.check_is_person(by, roles=quorum.RELEASING_ROLES)
+    submission = find_submission(send)
+    batch = first_batch.find_waiting(submission.pk) if submission is not None else None
+    if batch is None or starting.find_sending(send.pk) is None:
+        raise _wrong_state("Nothing waits for this answer.")
+    with transaction.atomic():
+        if send.state == CampaignState.PAUSED:
+            sending.resume(send)
+        standing = first_batch.describe(batch)
+        if not first_batch.release(standing, actor=Ref("person", str(by.id)), person_id=by.id, now=now):
+            raise _wrong_state("Somebody has answered already.")
+
+
+def resume_send(send: HipaaSend, *, by: Person, now: datetime) -> None:
+    """A send that paused by itself goes on as it was approved; raises NotAllowed, CampaignError `campaign.wrong-state`."""
+    check_may_write(by)
+    actor, about = Ref("person", str(by.id)), Ref("campaign", str(send.public_id))
+    with transaction.atomic():
+        sending.resume(send)
+        audit.record("send.resumed", owner=str(send.account.public_id), actor=actor, about=about, now=now)
+
+
+def _wrong_state(text: str) -> CampaignError:
+    return CampaignError("campaign.wrong-state", text, action="Load the page again.", status=409)
 
 
 def _open(submission: Submission, *, now: datetime) -> None:
@@ -111,6 +141,7 @@ def _open(submission: Submission, *, now: datetime) -> None:
     until = min(campaign.terms.keep_until, now + valid_for(None))
     waiting = Submission.objects.filter(pk=submission.pk, state__in=[SubmissionState.PAUSED, SubmissionState.OPEN])
     waiting.update(state=SubmissionState.OPEN, send_at=now, valid_until=until, resumed_at=now)
+    first_batch.begin(submission, now=now)
     begun = Campaign.objects.filter(pk=campaign.pk, state__in=[CampaignState.DRAFT, CampaignState.PAUSED])
     begun.update(state=CampaignState.SENDING, stopped_because="")
     jobs.ring(DISPATCH_JOB, submission.pk)

@@ -14,6 +14,7 @@ from campaigns.errors import CampaignError
 from campaigns.models import HipaaSend, Submission, TemplateVersion
 from campaigns.outbox.leaves import read_leaves
 from campaigns.outbox.parts import describe_send
+from campaigns.planning.hipaa import probing
 from campaigns.planning.hipaa.checking import check_send, find_submission
 from campaigns.planning.hipaa.drafting import UNFINISHED, lock_draft
 from campaigns.planning.hipaa.scan import scan_send
@@ -48,6 +49,7 @@ def submit_send(
         submission = find_submission(send)
         assert submission is not None
         assert submission.content is not None
+        probing.ask(submission)
         _count_writer(submission.content)
         offered = Send(
             account_id=send.account_id,
