@@ -34,7 +34,7 @@ class RecordForm(AccountForm):
     """A file of signed authorizations."""
 
     file = forms.FileField(
-        label="Authorizations (CSV)",
+        label="Authorizations (CSV or Excel .xlsx)",
         help_text="Columns: Email, Reference, Signed on, Expires on (may be empty), Paid (yes or no). Dates as 2027-01-31. "
         "Of the addresses only fingerprints are kept.",
     )

@@ -144,7 +144,7 @@ class UploadForm(forms.Form):
     """The file of recipients, for this send only."""
 
     file = forms.FileField(
-        label="Recipients (CSV)",
+        label="Recipients (CSV or Excel .xlsx)",
         help_text="One row a person: their address and a column for each value. It is sealed at once and stored nowhere else.",
     )
     archive = forms.FileField(
