@@ -21,11 +21,11 @@ from campaigns.errors import CampaignError
 from campaigns.models import Account, CampaignState, HipaaSend
 from campaigns.outbox.reports import campaign_report
 from campaigns.planning import sending
-from campaigns.planning.hipaa import checking, drafting, outcome, recipients, scan, starting, submitting
+from campaigns.planning.hipaa import checking, drafting, outcome, recipients, scan, starting, submitting, trial
 from compliance import audit, marketing
 from compliance.admin import send_preview
 from compliance.admin.acting import network_of, person_of
-from compliance.admin.send_forms import DraftForm, StatementForm, UploadForm, ValueForm, value_forms
+from compliance.admin.send_forms import DraftForm, StatementForm, TrialForm, UploadForm, ValueForm, value_forms
 from compliance.admin.send_steps import CANCEL, REMOVE, RESUME, WITHDRAW, Step
 from compliance.admin.step_up import ask_for_factor
 from compliance.admin.words import BASES, ENDED, OVERRIDES, state_of
@@ -58,6 +58,7 @@ class SendPages:
             page("<uuid:public_id>/recipients/", self.upload, name="recipients"),
             page("<uuid:public_id>/confirm/", self.confirm_samples, name="confirm"),
             page("<uuid:public_id>/answer/", self.answer, name="answer"),
+            page("<uuid:public_id>/test/", self.send_trial, name="test"),
             page("<uuid:public_id>/submit/", self.submit, name="submit"),
             page("<uuid:public_id>/progress/", self.show_progress, name="progress"),
             page("<uuid:public_id>/messages/", self.list_messages, name="messages"),
@@ -146,6 +147,22 @@ class SendPages:
             scan.answer_hit(send, found[0], reason=request.POST.get("reason", ""), by=by, now=timezone.now())
 
         return self._do(request, public_id, act)
+
+    def send_trial(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """A mail with made-up values, to somebody of the staff."""
+        send, by = self._find(request, public_id)
+        drafting.check_may_write(by)
+        people = trial.list_testers(send.account)
+
+        def act(given: dict[str, Any]) -> str:
+            trial.send_trial(send, to=given["person"], row=given["row"], by=by, now=timezone.now())
+            messages.success(request, "The test is on its way, with made-up values.")
+            return self.admin.url_of(send)
+
+        return self.admin.show_form(
+            request, TrialForm(request.POST or None, people=people), act, title="Send a test", obj=send, send=send,
+            template=f"{_FOLDER}/test.html", people=people, button="Send the test",
+        )  # fmt: skip
 
     # --- Submitting ------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ ACTIONS: dict[str, str] = {
     "terms.acknowledged": "The terms were accepted.",
     # Content and recipients
     "content.edited": "Content of a send was edited.",
+    "content.tested": "A test mail with made-up values was sent.",
     "recipients.imported": "Recipients were imported and sealed.",
     "phi.viewed": "Protected values were shown.",
     "phi.unsealed": "Protected values were opened outside of sending.",

@@ -45,6 +45,13 @@ def check_send(send: HipaaSend, *, scan: Scan | None = None, now: datetime) -> t
     return tuple(dict.fromkeys(findings))
 
 
+def check_content(send: HipaaSend, *, now: datetime) -> tuple[Finding, ...]:
+    """What forbids its content to be mailed to anybody, even with made-up values."""
+    hold = standing.find_hold(send.account_id, now=now)
+    findings = [Finding(hold.code, hold.text, hold.action)] if hold else []
+    return (*findings, *_check_content(send), *_check_scan(scan_send(send, now=now)))
+
+
 def find_submission(send: HipaaSend) -> Submission | None:
     """What waits with the sealed recipients, None before a file was uploaded."""
     rows = Submission.objects.select_related(
