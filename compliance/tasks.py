@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from campaigns import jobs
 from campaigns.accounts import drafts
-from compliance import retention, shredding
+from compliance import retention, scanning, shredding
 from compliance.agreements import status
 from compliance.approvals import ending
 from compliance.audit import checkpoints
@@ -34,9 +34,10 @@ def close_emergencies() -> None:
 
 
 def run_retention() -> None:
-    """Shred content and purge evidence whose time is over, and forget drafts nobody came back for. Runs every day."""
+    """Shred content, purge evidence and forget what nobody needs any more, each when its time is over. Runs every day."""
     clocks.run(now=timezone.now())
     drafts.forget_old(now=timezone.now())
+    scanning.forget_hits(now=timezone.now())
 
 
 def write_checkpoints() -> None:

@@ -257,7 +257,9 @@ def test_both_clocks_are_shown_and_run(officer: Client, clinic: Account, capsys:
     assert (facts["evidence_years"], facts["overdue"], facts["purged_now"]) == (6, 0, 0)
 
 
-@pytest.mark.parametrize("screen", ["auditevent", "activityreview", "incident", "disclosure", "shredcertificate"])
+@pytest.mark.parametrize(
+    "screen", ["auditevent", "activityreview", "incident", "disclosure", "shredcertificate", "detectorhit"]
+)
 def test_who_has_no_say_in_compliance_sees_no_screen_of_it(client: Client, clinic: Account, screen: str) -> None:
     sign_in(client, make_user(clinic, role=Role.AUTHOR))
     assert client.get(f"{HERE}{screen}/").status_code in {403, 404}

@@ -31,6 +31,7 @@ TAGS: dict[str, str] = {
     "compliance.ActivityReview": "hipaa.evidence",
     "compliance.AuditEvent": "hipaa.evidence",
     "compliance.Baa": "hipaa.agreements",
+    "compliance.DetectorHit": "hipaa.evidence",
     "compliance.Disclosure": "hipaa.evidence",
     "compliance.EmergencyAccess": "account.people",
     "compliance.Incident": "hipaa.evidence",
