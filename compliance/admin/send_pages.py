@@ -228,6 +228,7 @@ class SendPages:
                 "findings": checking.check_send(send, scan=found, now=now),
                 "hits": found.hits,
                 "samples": recipients.open_samples(send) if drafting.may_write(by) else [],
+                "suppressed": checking.count_suppressed(send),
                 "unauthorized": checking.count_unauthorized(send, now=now),
             }
         return self._show(request, send, "send.html", title=send.name, **context)

@@ -36,6 +36,7 @@ ACTIONS: dict[str, str] = {
     "evidence.exported": "Evidence was exported.",
     "support.bundled": "A support bundle was made.",
     # Whom not to write to
+    "suppression.added": "An address was added that must not be written to under HIPAA.",
     "suppression.lifted": "Entries that stop mail to addresses were lifted.",
     "suppression.imported": "Addresses not to write to were imported.",
     "suppression.exported": "Addresses not to write to were exported.",

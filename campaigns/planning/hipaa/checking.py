@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from django.db.models import Count, Q
 from liquid.exceptions import LiquidError
 
+from campaigns.audiences import suppression
 from campaigns.content.compile import compile_version
 from campaigns.content.draft import draft_of
 from campaigns.content.mjml import MjmlError
 from campaigns.content.placement import Misplaced, find_misplaced, find_unused, links_to_browser
 from campaigns.errors import CampaignError
-from campaigns.models import HipaaSend, Message, Submission
+from campaigns.models import HipaaSend, Message, Purpose, Submission, SuppressionReason, SuppressionScope
 from campaigns.outbox.facts import submission_facts
 from campaigns.planning.hipaa.scan import scan_send
 from compliance import authorizations, gate, marketing, standing
@@ -68,6 +70,18 @@ def count_unauthorized(send: HipaaSend, *, now: datetime) -> int:
     keys = list(Message.objects.filter(submission__campaign=send).values_list("address_key", flat=True))
     found = authorizations.find_authorized(send.account_id, keys, is_paid=judgement.is_paid, on=now.date())
     return sum(key not in found for key in keys)
+
+
+def count_suppressed(send: HipaaSend) -> list[tuple[str, int]]:
+    """(reason in words, how many recipients) of those that must not be written to, the most frequent first."""
+    reached = Q(scope__in=suppression.scopes_for(send.purpose))
+    if send.purpose == Purpose.MARKETING and send.sender is not None:
+        names = suppression.sender_names(send.sender.email)
+        reached |= Q(scope=SuppressionScope.SENDER, sender__in=names)
+    keys = Message.objects.filter(submission__campaign=send).values("address_key")
+    rows = send.account.suppressions.filter(reached, address_key__in=keys).values_list("reason")
+    counts = rows.annotate(count=Count("address_key", distinct=True)).order_by("-count", "reason")
+    return [(str(SuppressionReason(reason).label), count) for reason, count in counts]
 
 
 def _check_content(send: HipaaSend) -> Iterator[Finding]:
