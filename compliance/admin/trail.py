@@ -36,6 +36,7 @@ AREAS = {
     "send": "Sending",
     "hipaa": "Refusals",
     "vault": "Keys and shredding",
+    "backup": "Backups",
     "audit": "Reviews and verification",
     "breakglass": "Emergency access",
     "incident": "Incidents",

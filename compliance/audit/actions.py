@@ -69,6 +69,10 @@ ACTIONS: dict[str, str] = {
     "vault.root-retired": "A root key was destroyed.",
     "vault.shredded": "Data keys were destroyed.",
     "retention.purged": "Evidence older than its retention was deleted.",
+    # Backups
+    "backup.made": "A backup was written.",
+    "backup.verified": "The restore of a backup was rehearsed.",
+    "backup.restored": "A backup was restored.",
     # Watching over it
     "audit.verified": "The audit trail was verified.",
     "audit.reviewed": "The activity of a week was reviewed.",

@@ -13,6 +13,8 @@ TAGS: dict[str, str] = {
     "dispatch": "operation.health",
     "expire_storage": "storage.active",
     "export_evidence": "hipaa.evidence",
+    "hipaa_backup": "hipaa.evidence",
+    "hipaa_restore": "hipaa.evidence",
     "import_contacts": "people.profiles",
     "import_reports": "delivery.domains",
     "parse_bounces": "inbound.mail",
