@@ -258,7 +258,7 @@ def test_both_clocks_are_shown_and_run(officer: Client, clinic: Account, capsys:
 
 
 @pytest.mark.parametrize(
-    "screen", ["auditevent", "activityreview", "incident", "disclosure", "shredcertificate", "detectorhit"]
+    "screen", ["auditevent", "activityreview", "incident", "disclosure", "shredcertificate", "detectorhit", "selfcheck"]
 )
 def test_who_has_no_say_in_compliance_sees_no_screen_of_it(client: Client, clinic: Account, screen: str) -> None:
     sign_in(client, make_user(clinic, role=Role.AUTHOR))

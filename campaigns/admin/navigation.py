@@ -41,6 +41,7 @@ from compliance.models import (
     Disclosure,
     EmergencyAccess,
     Incident,
+    SelfCheck,
     ShredCertificate,
     Stop,
 )
@@ -91,6 +92,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str] | tuple[str, type[M
             ("Incidents", Incident, "M12 4 2.5 20h19zM12 10v4.5M12 17h.01"),
             ("Disclosures", Disclosure, "M4 12h11m0 0-4-4m4 4-4 4M15 4h5v16h-5"),
             ("The check of content", DetectorHit, "M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13zM15.5 15.5 20 20M8 10.5l2 2 3.5-4"),
+            ("Self-checks", SelfCheck, "M12 3l7.5 3v5.5c0 4.5-3 7.8-7.5 9.5-4.5-1.7-7.5-5-7.5-9.5V6zM8.5 11.5l2.5 2.5 4.5-5"),
             ("What is kept", ShredCertificate, "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3.5 2"),
         ),
     ),

@@ -37,6 +37,7 @@ AREAS = {
     "hipaa": "Refusals",
     "vault": "Keys and shredding",
     "backup": "Backups",
+    "selfcheck": "Self-checks",
     "audit": "Reviews and verification",
     "breakglass": "Emergency access",
     "incident": "Incidents",

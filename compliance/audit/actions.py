@@ -75,6 +75,7 @@ ACTIONS: dict[str, str] = {
     "backup.restored": "A backup was restored.",
     # Watching over it
     "audit.verified": "The audit trail was verified.",
+    "selfcheck.kept": "The installation checked its own safeguards.",
     "audit.reviewed": "The activity of a week was reviewed.",
     "breakglass.opened": "Emergency access was opened.",
     "breakglass.closed": "Emergency access was closed.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TAGS: dict[str, str] = {
     "accounting_of_disclosures": "hipaa.evidence",
+    "asset_inventory": "hipaa.evidence",
     "campaign_report": "campaign.broadcast",
     "compliance_selfcheck": "hipaa.evidence",
     "create_account": "account.people",

@@ -35,5 +35,6 @@ TAGS: dict[str, str] = {
     "compliance.Disclosure": "hipaa.evidence",
     "compliance.EmergencyAccess": "account.people",
     "compliance.Incident": "hipaa.evidence",
+    "compliance.SelfCheck": "hipaa.evidence",
     "compliance.ShredCertificate": "hipaa.retention",
 }

@@ -15,11 +15,11 @@ from compliance.models.authorizations import Authorization
 from compliance.models.decisions import Decision
 from compliance.models.detectors import DetectorException, DetectorHit
 from compliance.models.disclosures import Disclosure
-from compliance.models.oversight import ActivityReview, EmergencyAccess, Incident
+from compliance.models.oversight import ActivityReview, EmergencyAccess, Incident, SelfCheck
 from compliance.models.shredding import ShredCertificate
 from compliance.vault.tables import DataKey
 
 __all__ = [
     "Acknowledgement", "ActivityReview", "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Authorization", "Baa",
-    "Contribution", "DataKey", "Decision", "DetectorException", "DetectorHit", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "ShredCertificate", "Stop", "Terms", "Vote",
+    "Contribution", "DataKey", "Decision", "DetectorException", "DetectorHit", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "SelfCheck", "ShredCertificate", "Stop", "Terms", "Vote",
 ]  # fmt: skip
