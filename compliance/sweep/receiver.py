@@ -27,7 +27,7 @@ class Receiver:
         self.mails: list[bytes] = []
         self.senders: list[str] = []
         self.refuses = False
-        self._stalls = False
+        self._stalls = threading.Event()
         self._reached = threading.Event()
         self.port = 0
 
@@ -35,19 +35,19 @@ class Receiver:
     def stalling(self) -> Iterator[threading.Event]:
         """Answers no mail in the meantime; the event says that one has arrived whole."""
         self._reached.clear()
-        self._stalls = True
+        self._stalls.set()
         try:
             yield self._reached
         finally:
-            self._stalls = False
+            self._stalls.clear()
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         if self.refuses:
             subject = envelope.content.partition(b"\r\n\r\n")[2][:200].decode("ascii", "replace").replace("\r\n", " ")
             return f"550 5.7.1 Rejected for {envelope.rcpt_tos[0]}: {subject}"
-        if self._stalls:
+        if self._stalls.is_set():
             self._reached.set()
-            while self._stalls:
+            while self._stalls.is_set():
                 await asyncio.sleep(0.05)
             return "451 4.3.0 Try again"
         self.mails.append(envelope.content)
