@@ -6,7 +6,7 @@ days at most. Some rules know no exception.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,11 +21,12 @@ from compliance.audit import Ref
 from compliance.detectors.engine import Found, find
 from compliance.detectors.rules import load_rules
 from compliance.detectors.texts import normalise, read_texts
-from compliance.models import DetectorException
+from compliance.models import DetectorException, DetectorHit
 from compliance.vault import derived
 
 OVERRIDE_TIME = timedelta(days=60)
 EXCEPTION_TIME = timedelta(days=90)
+HITS_KEPT = timedelta(days=365)
 REASONS = frozenset({"public", "own-name", "nobody-meant", "general-information", "other"})
 OVERRIDING_ROLES = frozenset({"author", "compliance"})
 EXCEPTING_ROLES = frozenset({"compliance"})
@@ -71,18 +72,40 @@ def scan(
     known: frozenset[str] = frozenset(),
     now: datetime,
 ) -> Scan:
-    """Check the parts of a mail that everybody gets, by place; nothing of them is kept.
+    """Check the parts of a mail that everybody gets, by place; nothing of them is kept but digests of what was found.
 
     `hosts` may be linked to, `known` are the account's own public addresses and numbers, casefolded.
     """
     rules = load_rules()
     found = find(read_texts(parts), rules=rules, hosts=hosts, known=known)
     digests = [digest_text(owner, rule=hit.rule, text=hit.text) for hit in found]
+    _note_hits(account_id, send=send, found=zip((hit.rule for hit in found), digests, strict=True), now=now)
     answered = _find_answers(account_id, send=send, digests=digests, now=now)
     hits = (
         ScanHit(hit, digest, answered.get((hit.rule, digest), 0)) for hit, digest in zip(found, digests, strict=True)
     )
     return Scan(rules.version, tuple(hits))
+
+
+def forget_hits(*, now: datetime) -> int:
+    """Delete what was found too long ago to say anything about a rule as it is now; returns how many."""
+    return DetectorHit.objects.filter(seen_at__lt=now - HITS_KEPT).delete()[0]
+
+
+def _note_hits(account_id: int, *, send: str, found: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Remember what was found for the first time in this send; a text that stands there twice is one hit."""
+    if not (wanted := set(found)):
+        return
+    known = DetectorHit.objects.filter(account=account_id, send=send, digest__in={digest for _, digest in wanted})
+    new = wanted - set(known.values_list("rule", "digest"))
+    if new:
+        DetectorHit.objects.bulk_create(
+            (
+                DetectorHit(account_id=account_id, send=send, rule=rule, digest=digest, seen_at=now)
+                for rule, digest in sorted(new)
+            ),
+            ignore_conflicts=True,
+        )
 
 
 def digest_text(owner: str, *, rule: str, text: str) -> str:

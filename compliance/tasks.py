@@ -6,11 +6,11 @@ from django.utils import timezone
 
 from campaigns import jobs
 from campaigns.accounts import drafts
-from compliance import retention, shredding
+from compliance import retention, scanning, shredding
 from compliance.agreements import status
 from compliance.approvals import ending
 from compliance.audit import checkpoints
-from compliance.oversight import clocks, emergency, reviews
+from compliance.oversight import clocks, emergency, kept_checks, reviews
 
 SCHEDULES = (
     jobs.Every("audit-checkpoints", "compliance.tasks.write_checkpoints", minutes=60),
@@ -19,6 +19,7 @@ SCHEDULES = (
     jobs.Every("activity-reviews", "compliance.tasks.make_reviews", minutes=60),
     jobs.Every("emergency-access", "compliance.tasks.close_emergencies", minutes=5),
     jobs.Every("retention", "compliance.tasks.run_retention", minutes=24 * 60),
+    jobs.Every("self-check", "compliance.tasks.keep_selfcheck", minutes=24 * 60),
     jobs.Every("approvals", "compliance.tasks.expire_approvals", minutes=10),
 )
 
@@ -34,9 +35,15 @@ def close_emergencies() -> None:
 
 
 def run_retention() -> None:
-    """Shred content and purge evidence whose time is over, and forget drafts nobody came back for. Runs every day."""
+    """Shred content, purge evidence and forget what nobody needs any more, each when its time is over. Runs every day."""
     clocks.run(now=timezone.now())
     drafts.forget_old(now=timezone.now())
+    scanning.forget_hits(now=timezone.now())
+
+
+def keep_selfcheck() -> None:
+    """Check the installation's own safeguards and keep what was found. Runs every day, and does something once a year."""
+    kept_checks.keep_yearly(now=timezone.now())
 
 
 def write_checkpoints() -> None:

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -30,6 +31,7 @@ VARIABLES = [
     {"name": "first_name", "label": "", "sample": "Ann", "default": None},
     {"name": "visit", "label": "", "sample": "Monday", "default": None},
 ]
+WORKBOOK = Path(__file__).parent / "data" / "recipients.xlsx"
 PURPOSE = {"promotes": "no", "paid": "no", "refill": "no", "care": "yes"}
 
 
@@ -37,6 +39,27 @@ def sheet(count: int) -> bytes:
     """A file of so many recipients, each with a name that fits their address."""
     rows = [f"pat{number}name@example.org,Pat{number}name,{number % 28 + 1} March 2027" for number in range(count)]
     return "\r\n".join(["Email,First name,Visit", *rows]).encode()
+
+
+def workbook(rows: str, *, sheet: str = "xl/worksheets/sheet1.xml", prolog: str = "", size: int = 0) -> bytes:
+    """The workbook of tests/data, which a spreadsheet program wrote, with other rows (`<row>…`); as large as `size`."""
+    raw = io.BytesIO()
+    with zipfile.ZipFile(WORKBOOK) as source, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as copy:
+        for name in source.namelist():
+            part = source.read(name)
+            if name == sheet:
+                start, _, head = part.partition(b"<sheetData")[0].partition(b"<worksheet")
+                written = f"<sheetData>{rows}</sheetData></worksheet>"
+                part = start + prolog.encode() + b"<worksheet" + head + written.encode()
+            copy.writestr(name, part)
+        copy.writestr("docProps/picture.bin", bytes(size), zipfile.ZIP_STORED)
+    return raw.getvalue()
+
+
+def cells(*texts: str, number: int, more: str = "") -> str:
+    """One row of a sheet, all of it text."""
+    inner = "".join(f'<c t="inlineStr"><is><t>{text}</t></is></c>' for text in texts)
+    return f'<row r="{number}"{more}>{inner}</row>'
 
 
 def upload(data: bytes, *, name: str = "people.csv") -> io.BytesIO:

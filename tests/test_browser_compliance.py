@@ -62,7 +62,7 @@ def test_an_officer_sets_up_a_second_factor_and_looks_around(
                  f"baa/account/{clinic.public_id}/replies/", "auditevent/",
                  "activityreview/", f"activityreview/{review.pk}/change/", "emergencyaccess/", "incident/",
                  f"incident/{incident.public_id}/change/", f"incident/{incident.public_id}/assess/", "incident/add/",
-                 "disclosure/", "shredcertificate/", "auditevent/support/"):  # fmt: skip
+                 "disclosure/", "shredcertificate/", "detectorhit/", "selfcheck/", "auditevent/support/"):  # fmt: skip
         page.goto(f"/admin/compliance/{name}")
         eyes.look(
             name.strip("/")

@@ -58,7 +58,7 @@ def test_one_writes_and_submits_another_approves(
     author.look("2-values")
     author.press("Save")
     author.press("^Upload$")
-    author.page.get_by_label("Recipients (CSV)").set_input_files(tmp_path / "people.csv")
+    author.page.get_by_label("Recipients (CSV or Excel .xlsx)").set_input_files(tmp_path / "people.csv")
     author.look("3-recipients")
     author.press("Check and seal")
     author.look("4-masked")

@@ -30,8 +30,9 @@ from compliance.models import Approval, AuditEvent, Baa, DataKey, Disclosure, St
 from compliance.oversight import emergency
 from compliance.vault import keys, rotation
 from config import keyring
-from tests.factories import make_account, make_campaign, make_contact, make_list, make_sender
+from tests.factories import make_account, make_campaign, make_contact, make_list, make_sender, make_user, make_version
 from tests.hipaa import HOST, Authority, Clinic, ClinicSend, make_clinic, make_send
+from tests.hipaa_office import HipaaOffice, url
 from tests.smtp_server import Conversation, RawServer, polite
 
 pytestmark = pytest.mark.django_db
@@ -503,3 +504,61 @@ def test_ordinary_mail_asks_nothing_of_all_this() -> None:
     assert not [sql for sql in asked if any(table in sql for table in about)]
     assert Event.objects.filter(kind="sent").count() == 3
     assert Account.objects.get(pk=account.pk).baa_status == "none"
+
+
+# --- A test before it ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def office(server: RawServer) -> HipaaOffice:
+    office = HipaaOffice()
+    office.clinic.aim(server.port)
+    User.objects.filter(pk=office.clinic.approver.id).update(email=f"amir@{office.sender.domain.name}")
+    return office
+
+
+def test_a_test_mail_carries_made_up_values_to_staff_over_tls(office: HipaaOffice, server: RawServer) -> None:
+    """§3.4: nobody's own values, a subject that says so, told to the trail, and no disclosure."""
+    send = office.ready()
+    chosen = {"person": office.clinic.approver.id, "row": "typical"}
+    assert office.author.post(url(send, "test"), chosen).status_code == 302
+    submission = Submission.objects.get(door="test")
+    dispatch_slice(submission.pk)
+    ((rcpt, data),) = server.mails
+    mail = message_from_bytes(data, policy=default)
+    assert rcpt == f"RCPT TO:<amir@{office.sender.domain.name}>".encode()
+    assert mail["Subject"] == "[Test] A message from your clinic"
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert "Dear Sam Sample" in body.get_content()
+    assert b"March 2027" not in data
+    assert AuditEvent.objects.get(action="content.tested").data == {"to": str(chosen["person"]), "row": "typical"}
+    assert not Disclosure.objects.exists()
+    assert set(Message.objects.filter(submission=submission).values_list("recipient", "state")) == {("", "sent")}
+
+
+def test_a_test_mail_waits_for_encryption_as_real_mail_does(office: HipaaOffice, authority: Authority) -> None:
+    send = office.ready()
+    with RawServer(polite, b"STARTTLS", context=authority.server(stranger=True)) as strange:
+        office.clinic.aim(strange.port)
+        office.author.post(url(send, "test"), {"person": office.clinic.approver.id, "row": "odd"})
+        dispatch_slice(Submission.objects.get(door="test").pk)
+        assert strange.mails == []
+    assert Message.objects.get(submission__door="test").state == "queued"
+
+
+def test_nobody_else_gets_a_test_and_ineligible_content_none(office: HipaaOffice) -> None:
+    """Not free text, not somebody without a role here, not a mailbox elsewhere, not a subject with a condition."""
+    send, domain = office.ready(), office.sender.domain.name
+    stranger = make_user(make_account(), email=f"stranger@{domain}")
+    elsewhere = make_user(office.clinic.account, email="colleague@example.org")
+    for person in (f"amir@{domain}", stranger.pk, elsewhere.pk, ""):
+        assert office.author.post(url(send, "test"), {"person": person, "row": "typical"}).status_code == 200
+    assert office.approver.post(url(send, "test"), {"person": office.clinic.approver.id}).status_code == 403
+    make_version(
+        office.template, subject="Your oncology visit", source=office.version.source, variables=office.version.variables
+    )
+    bad = office.ready()
+    answer = office.author.post(url(bad, "test"), {"person": office.clinic.approver.id, "row": "typical"})
+    assert "seems to name protected information" in " ".join(answer.content.decode().split())
+    assert not Submission.objects.filter(door="test").exists()

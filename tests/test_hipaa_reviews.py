@@ -8,7 +8,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from campaigns import tasks
+from campaigns import tasks, tokens
+from campaigns.addresses import parse
+from campaigns.audiences import suppression
 from campaigns.content.draft import draft_of
 from campaigns.content.versions import create_version
 from campaigns.models import BaaStatus, Campaign, HipaaSend, Message, MessageState, Role, Submission, Suppression
@@ -37,7 +39,7 @@ from compliance.authorizations import Signed
 from compliance.models import Approval, AuditEvent, Disclosure, Stop, Vote
 from tests.factories import make_account, make_user, make_version
 from tests.hipaa import Authority
-from tests.hipaa_office import HipaaOffice, prove, review, sheet, statements, url
+from tests.hipaa_office import HipaaOffice, prove, review, sheet, statements, upload, url
 from tests.smtp_server import RawServer, polite
 
 pytestmark = pytest.mark.django_db
@@ -363,6 +365,55 @@ def test_an_authorization_revoked_on_the_way_stops_that_mail(office: HipaaOffice
     assert list(Message.objects.order_by("pk").values_list("state", "error_code")) == [
         ("sent", ""), ("refused", "recipient.not-authorized"), ("sent", ""),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reason", "scope", "code", "words"),
+    [
+        ("revoked-auth", "marketing", "recipient.authorization-revoked", "Revoked their authorization"),
+        ("restriction", "everything", "recipient.restriction", "Asked that their information is not sent"),
+        ("no-email", "everything", "recipient.no-email", "Asked to be reached another way"),
+    ],
+)
+def test_a_wish_recorded_after_the_approval_stops_that_mail_and_is_counted(
+    office: HipaaOffice, reason: str, scope: str, code: str, words: str
+) -> None:
+    """B21: recorded by the officer, with where it is on file, between the start and the hand-over."""
+    start_marketing(office)
+    add = reverse("admin:campaigns_suppression_add")
+    given = {"address": "Pat1name@example.org", "scope": scope, "reason": reason, "note": "Request R-7"}
+    assert office.author.post(add, given).status_code == 403
+    for lacking in ({"note": ""}, {"scope": "list"}):
+        assert office.officer.post(add, given | lacking).status_code == 200
+    assert office.officer.post(add, given).status_code == 302
+    send = HipaaSend.objects.get()
+    dispatch_slice(Submission.objects.get().pk)
+    assert list(Message.objects.order_by("pk").values_list("state", "error_code")) == [
+        ("sent", ""), ("refused", code), ("sent", ""),
+    ]  # fmt: skip
+    assert words in text(office.author.get(url(send)))
+    assert AuditEvent.objects.get(action="suppression.added").data == {"reason": reason}
+
+
+def test_a_revocation_counts_for_what_is_recorded_later_until_a_new_signature(office: HipaaOffice) -> None:
+    """164.508(b)(5): a file of older signatures does not undo it, and whom it leaves out is counted before the approval."""
+    add, revoke = reverse("admin:compliance_authorization_add"), reverse("admin:compliance_authorization_revoke")
+    key = tokens.address_key(parse("pat1name@example.org"), account=office.clinic.account.public_id)
+    suppression.suppress(office.clinic.account, address_key=key, scope="marketing", reason="unsubscribed")
+    assert office.author.post(revoke, {"address": "pat1name@example.org"}).status_code == 302
+    today = timezone.now().date()
+
+    def record(reference: str, signed_on: date) -> None:
+        rows = f"Email,Reference,Signed on,Expires on,Paid\npat1name@example.org,{reference},{signed_on},,yes\n"
+        assert office.author.post(add, {"file": upload(rows.encode())}).status_code == 302
+
+    record("F-1", today - timedelta(days=3))
+    page = text(office.author.get(url(office.ready(legal_basis="authorization", paid="yes"))))
+    assert "revoked their authorization: 1; unsubscribed: 1." in page
+    Suppression.objects.update(created_at=timezone.now() - timedelta(days=2))
+    record("F-2", today - timedelta(days=1))
+    # To have unsubscribed is another matter, which only they take back.
+    assert list(Suppression.objects.values_list("reason", flat=True)) == ["unsubscribed"]
 
 
 # --- All of it ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.test import Client
@@ -22,7 +23,14 @@ from compliance.agreements.recording import Agreement
 from compliance.audit import SYSTEM, Ref
 from compliance.audit.verify import verify
 from compliance.disclosures import Handed
-from compliance.models import ActivityReview, AuditEvent, EmergencyAccess, Incident
+from compliance.models import (
+    ActivityReview,
+    AuditEvent,
+    DetectorException,
+    DetectorHit,
+    EmergencyAccess,
+    Incident,
+)
 from tests.approvals import Scene, make_scene
 from tests.factories import make_account, make_user
 from tests.office import squeeze
@@ -250,6 +258,24 @@ def test_a_person_is_told_whom_their_data_went_to_and_no_address_is_anywhere(off
     assert "no-store" in found.headers["Cache-Control"]
 
 
+def test_an_officer_sees_how_often_each_rule_is_right_in_ones_own_accounts(officer: Client, clinic: Account) -> None:
+    """§5.4."""
+    now = timezone.now()
+    for account, count in ((clinic, 10), (make_account(baa_status="active"), 5)):
+        DetectorHit.objects.bulk_create(
+            DetectorHit(account=account, send=str(number), rule="phi.condition", digest="ab", seen_at=now)
+            for number in range(count)
+        )
+    DetectorException.objects.create(
+        account=clinic, send="1", rule="phi.condition", digest="ab", reason="other", made_by=User.objects.get(),
+        made_at=now, expires_at=now,
+    )  # fmt: skip
+    assert "This names a health condition or treatment. phi.condition 10 1 90 %" in squeeze(
+        officer.get(f"{HERE}detectorhit/")
+    )
+    assert "The check of content" in squeeze(officer.get("/admin/"))
+
+
 def test_both_clocks_are_shown_and_run(officer: Client, clinic: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Evidence: 6 years" in squeeze(officer.get(f"{HERE}shredcertificate/"))
     call_command("retention", "--run", "--json")
@@ -257,7 +283,9 @@ def test_both_clocks_are_shown_and_run(officer: Client, clinic: Account, capsys:
     assert (facts["evidence_years"], facts["overdue"], facts["purged_now"]) == (6, 0, 0)
 
 
-@pytest.mark.parametrize("screen", ["auditevent", "activityreview", "incident", "disclosure", "shredcertificate"])
+@pytest.mark.parametrize(
+    "screen", ["auditevent", "activityreview", "incident", "disclosure", "shredcertificate", "detectorhit", "selfcheck"]
+)
 def test_who_has_no_say_in_compliance_sees_no_screen_of_it(client: Client, clinic: Account, screen: str) -> None:
     sign_in(client, make_user(clinic, role=Role.AUTHOR))
     assert client.get(f"{HERE}{screen}/").status_code in {403, 404}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from compliance import scanning
 from compliance.approvals.quorum import Person
 from compliance.audit.verify import verify
 from compliance.models import AuditEvent, DetectorException
+from compliance.oversight.precision import read_precision
 from compliance.scanning import Scan
 from tests.approvals import NOW, Scene, make_person, make_scene
 
@@ -123,3 +124,23 @@ def test_a_short_number_cannot_be_guessed_from_its_digest(scene: Scene) -> None:
     assert one != scanning.digest_text("other", rule="phi.ssn", text="536-22-1873")
     assert one != scanning.digest_text(scene.owner, rule="phi.mbi", text="536-22-1873")
     assert one == scanning.digest_text(scene.owner, rule="phi.ssn", text="536\u201122\u20111873")
+
+
+def test_how_often_each_rule_is_right_is_told_week_by_week(scene: Scene) -> None:
+    """§5.4: each text counts once a send; an exception of the account answers for all sends, one taken back for none."""
+    for number in range(10):
+        scan(scene, WARNS | {"subject": ""}, send=f"s{number}")
+        scan(scene, WARNS, send=f"s{number}", now=NOW + timedelta(days=1))
+    override(scene, WARNS)
+    scan(scene, BLOCKS, send="later", now=NOW + timedelta(days=8))
+    exception = except_text(scene, BLOCKS)
+    elsewhere = make_scene()
+    scan(elsewhere, WARNS)
+    together, weekly = read_precision([scene.account.pk], now=NOW + timedelta(days=9))
+    told = [(row.rule, row.hits, row.overridden, row.percent) for row in together]
+    # The officer's exception was asked for in a send of its own, so the same text was found in two.
+    assert told == [("phi.condition", 10, 1, 90), ("phi.record-number", 2, 2, None)]
+    assert sorted({row.week for row in weekly if row.week}) == [date(2026, 11, 30), date(2026, 12, 7)]
+    scanning.end_exception(exception, owner=scene.owner, by=scene.officer, now=NOW)
+    assert [row.overridden for row in read_precision([scene.account.pk], now=NOW)[0]] == [1, 0]
+    assert scanning.forget_hits(now=NOW + timedelta(days=400)) == 13

@@ -8,17 +8,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from campaigns.models import Role
 from campaigns.outbox.transports import seal_config
-from compliance import vault
-from compliance.models import ActivityReview, DataKey, EmergencyAccess
+from compliance import tasks, vault
+from compliance.models import ActivityReview, AuditEvent, DataKey, EmergencyAccess, SelfCheck
 from compliance.models.guards import remove_guards
 from compliance.oversight import selfcheck
 from tests.factories import make_account, make_user
+from tests.office import squeeze
+from tests.people import sign_in
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -117,3 +121,24 @@ def test_a_control_that_breaks_does_not_pass_and_hides_no_other(monkeypatch: pyt
     results = {result.id: result.why for result in selfcheck.run(now=NOW)}
     assert results["test.broken"] == "It could not be looked at: RuntimeError."
     assert len(results) == len(selfcheck.CONTROLS)
+
+
+def test_once_a_year_what_was_found_is_kept_and_shown(client: Client) -> None:
+    """164.308(a)(8): as evidence, also when something fails; why names other accounts and is for the operator."""
+    tasks.keep_selfcheck()
+    assert not SelfCheck.objects.exists(), "nobody is under an agreement"
+    clinic = make_account(baa_status="active")
+    tasks.keep_selfcheck()
+    tasks.keep_selfcheck()
+    kept = SelfCheck.objects.get()
+    assert kept.failing + kept.passed == len(kept.controls) == len(selfcheck.CONTROLS)
+    assert AuditEvent.objects.get(action="selfcheck.kept").data == {"passed": kept.passed, "failing": kept.failing}
+    sign_in(client, make_user(clinic, role=Role.COMPLIANCE))
+    assert f"{kept.failing} not in force" in squeeze(client.get("/admin/compliance/selfcheck/"))
+    page = squeeze(client.get(f"/admin/compliance/selfcheck/{kept.pk}/change/"))
+    assert "The audit trail is whole" in page
+    assert "Ask whoever runs this installation why" in page
+    assert clinic.slug not in page
+    with time_machine.travel(NOW + timedelta(days=366)):
+        tasks.keep_selfcheck()
+    assert SelfCheck.objects.count() == 2

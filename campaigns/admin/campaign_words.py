@@ -29,6 +29,10 @@ PURPOSES = (
     ),
 )
 _REASONS = {
+    "recipient.authorization-revoked": "Revoked their authorization",
+    "recipient.no-email": "Asked to be reached another way than by email",
+    "recipient.not-authorized": "No valid authorization on file",
+    "recipient.restriction": "Asked that their information is not sent",
     "recipient.suppressed": "The address is on the suppression list",
     "recipient.unsubscribed": "Unsubscribed from all marketing before the mail left",
     "recipient.list-unsubscribed": "Unsubscribed from the list before the mail left",

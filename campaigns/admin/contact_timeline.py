@@ -48,6 +48,9 @@ _WHY = {
     SuppressionReason.UNREACHABLE: "Mail to them kept coming back for weeks.",
     SuppressionReason.MANUAL: "Added by hand.",
     SuppressionReason.IMPORTED: "It was in an imported file.",
+    SuppressionReason.REVOKED_AUTH: "They revoked their authorization.",
+    SuppressionReason.RESTRICTION: "They asked that their information is not sent.",
+    SuppressionReason.NO_EMAIL: "They asked to be reached another way.",
 }
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.db import models
 
 from campaigns.admin.pages import AccountForm
-from campaigns.models import ContactList, Suppression, SuppressionReason, SuppressionScope
+from campaigns.models import (
+    HIPAA_REASONS,
+    Account,
+    BaaStatus,
+    ContactList,
+    Suppression,
+    SuppressionReason,
+    SuppressionScope,
+)
 
 SCOPES = (
     (SuppressionScope.MARKETING, "No marketing"),
@@ -22,7 +31,8 @@ _BY_HAND = (
 )
 _REASONS = tuple((reason.value, reason.label) for reason in _BY_HAND)
 # What a person said themselves; only they may take it back (CAN-SPAM 16 CFR 316, GDPR art. 21).
-THEIR_OWN = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINT)
+_HIPAA_REASONS = tuple((reason.value, reason.label) for reason in HIPAA_REASONS)
+THEIR_OWN = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINT, *HIPAA_REASONS)
 
 
 class _ScopeForm(AccountForm):
@@ -62,6 +72,27 @@ class NewSuppressionForm(_ScopeForm):
         help_text="Only a fingerprint is stored, so the entry outlives the contact and names nobody.",
     )
     field_order = ("account", "address", "scope", "list", "reason", "note")
+
+    def __init__(self, *args: Any, accounts: models.QuerySet[Account], **kwargs: Any) -> None:
+        super().__init__(*args, accounts=accounts, **kwargs)
+        if accounts.exclude(baa_status=BaaStatus.NONE).exists():
+            reason = self.fields["reason"]
+            assert isinstance(reason, forms.ChoiceField)
+            reason.choices = [*_REASONS, *_HIPAA_REASONS]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if (reason := cleaned.get("reason")) not in HIPAA_REASONS:
+            return cleaned
+        account = cleaned.get("account")
+        if account is not None and account.baa_status == BaaStatus.NONE:
+            self.add_error("reason", "This reason is for accounts under an agreement.")
+        wanted = SuppressionScope.MARKETING if reason == SuppressionReason.REVOKED_AUTH else SuppressionScope.EVERYTHING
+        if cleaned.get("scope") != wanted:
+            self.add_error("scope", f"With this reason they get: {dict(SCOPES)[wanted].lower()}.")
+        if not cleaned.get("note"):
+            self.add_error("note", "Say where it is on file, such as the number of the request.")
+        return cleaned
 
 
 class SuppressionFileForm(_ScopeForm):

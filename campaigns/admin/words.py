@@ -30,6 +30,8 @@ _WORDS = {
     "keptmail": ("stored mail", "stored mails"),
     "message": ("mail in the record", "mails in the record"),
     "mailboxmail": ("mail read before", "mails read before"),
+    "detectorhit": ("hit of the check", "hits of the check"),
+    "selfcheck": ("self-check", "self-checks"),
     "shredcertificate": ("certificate", "certificates"),
     "sandboxmail": ("mail in the sandbox", "mails in the sandbox"),
     "sender": ("sender", "senders"),
@@ -56,6 +58,7 @@ _WORDS = {
 
 _TITLES = {
     "auditevent": "Audit trail",
+    "detectorhit": "The check of content",
     "keptmail": "Stored mail",
     "shredcertificate": "What is kept",
     "sandboxmail": "Sandbox mailbox",

@@ -1,4 +1,4 @@
-"""A file of recipients with values of their own, read from memory: nothing of it is written anywhere.
+"""A file of recipients with values of their own, CSV or .xlsx, read from memory: nothing of it is written anywhere.
 
 It is all right or it is refused as a whole: each problem is told by the number of its row and never by what stands there.
 """
@@ -14,6 +14,7 @@ from campaigns.addresses import Address
 from campaigns.audiences.columns import EMAIL, label_columns, suggest_mapping
 from campaigns.audiences.files import open_bytes
 from campaigns.audiences.rows import Row, read_rows, suggest_delimiter
+from campaigns.audiences.workbooks import FAULTS, is_workbook, read_workbook
 from campaigns.errors import AddressError, CampaignError
 
 MOST_ROWS = 100_000
@@ -74,17 +75,24 @@ class _Reading:
 def read_sheet(data: bytes) -> Sheet:
     """The file's rows; raises SheetRefused, or CampaignError `import.…` for a file that cannot be read as one at all."""
     if data.startswith(_GZIP):
-        raise CampaignError("import.compressed", "The file is compressed.", action="Unpack it and upload the CSV.")
+        raise CampaignError(
+            "import.compressed", "The file is compressed.", action="Unpack it and upload the file in it."
+        )
+    if is_workbook(data):
+        return _read_rows(read_workbook(data))
     with open_bytes(data) as text:
         delimiter = suggest_delimiter(text.read(_SAMPLE))
         text.seek(0)
-        rows = read_rows(text, delimiter=delimiter)
-        header = next(rows, None)
-        if header is None:
-            raise CampaignError("import.empty", "The file is empty.", action="Export the recipients again.")
-        head = list(itertools.islice(rows, 50))
-        names = _name_columns(header.cells, [row.cells for row in head])
-        return _read(itertools.chain(head, rows), names=names)
+        return _read_rows(read_rows(text, delimiter=delimiter))
+
+
+def _read_rows(rows: Iterator[Row]) -> Sheet:
+    header = next(rows, None)
+    if header is None:
+        raise CampaignError("import.empty", "The file is empty.", action="Export the recipients again.")
+    head = list(itertools.islice(rows, 50))
+    names = _name_columns(header.cells, [row.cells for row in head])
+    return _read(itertools.chain(head, rows), names=names)
 
 
 def _name_columns(header: Sequence[str], sample: Sequence[Sequence[str]]) -> list[str]:
@@ -137,6 +145,8 @@ def _read_row(reading: _Reading, row: Row, names: list[str]) -> None:
 
 
 def _find_fault(row: Row, names: list[str]) -> str:
+    if row.fault in FAULTS:
+        return row.fault
     if row.fault:
         return "The row cannot be read: a quote is not closed, or letters are broken."
     if len(row.cells) != len(names):

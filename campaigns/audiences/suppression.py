@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from campaigns import addresses
 from campaigns.errors import AddressError
 from campaigns.models import (
+    HIPAA_REASONS,
     Account,
     ContactList,
     Purpose,
@@ -22,7 +23,7 @@ from campaigns.models import (
     SuppressionScope,
 )
 from compliance import audit, vault
-from compliance.audit import Ref
+from compliance.audit import SYSTEM, Ref
 
 Person = AbstractBaseUser | AnonymousUser | None
 
@@ -54,8 +55,21 @@ def suppress(
     note: str = "",
     by: Person = None,
 ) -> None:
-    """Suppress one address; an entry that is already there stays as it is."""
-    suppress_many(account.pk, entries=[Entry(address_key, scope, reason, list.pk if list else None, note)], by=by)
+    """Suppress one address; an entry that is already there stays as it is.
+
+    One for a reason under HIPAA stands beside others of its scope, and is told to the audit trail.
+    """
+    entry = Entry(address_key, scope, reason, list.pk if list else None, note)
+    if reason not in HIPAA_REASONS:
+        suppress_many(account.pk, entries=[entry], by=by)
+        return
+    with transaction.atomic():
+        suppress_many(account.pk, entries=[entry], by=by)
+        owner = str(account.public_id)
+        actor = Ref("person", str(by.pk)) if by is not None else SYSTEM
+        audit.record(
+            "suppression.added", owner=owner, actor=actor, about=Ref("account", owner), data={"reason": reason}
+        )
 
 
 def suppress_many(account_id: int, *, entries: Iterable[Entry], by: Person = None) -> None:
@@ -129,7 +143,10 @@ def lift_many(rows: QuerySet[Suppression], *, note: str, by: Person = None) -> N
     if found:
         actor = Ref("person", str(by.pk)) if by is not None else Ref("system", "api")
         owner = str(found[0].account.public_id)
-        counts = {f"of_{reason}": count for reason, count in sorted(Counter(row.reason for row in found).items())}
+        counts = {
+            f"of_{reason.replace('-', '_')}": count
+            for reason, count in sorted(Counter(row.reason for row in found).items())
+        }
         audit.record("suppression.lifted", owner=owner, actor=actor, about=Ref("account", owner), data=counts)
 
 
@@ -157,7 +174,8 @@ def blocked(
 ) -> dict[str, str]:
     """Who of these must not be written to now: address key -> why, in the gate's words, in one query.
 
-    "unsubscribed" left all marketing by their own wish, "suppressed" is everyone else on the account's list. With
+    "unsubscribed" left all marketing by their own wish, "revoked-auth", "restriction" and "no-email" said so under HIPAA,
+    "suppressed" is everyone else on the account's list. With
     lists given, marketing also needs that one of the contacts has the key and a living subscription to one of them;
     whoever has none is "list-unsubscribed". Marketing also stops for who left its `from_address` or that one's domain.
     """
@@ -185,7 +203,7 @@ def blocked(
 
 
 _SUPPRESSED = """
-SELECT address_key, CASE reason WHEN 'unsubscribed' THEN 'unsubscribed' ELSE 'suppressed' END
+SELECT address_key, CASE WHEN reason IN ('unsubscribed', 'revoked-auth', 'restriction', 'no-email') THEN reason ELSE 'suppressed' END
 FROM campaigns_suppression
 WHERE account_id = %s AND address_key {array} AND scope IN ({scopes})
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -258,6 +258,12 @@ def _parse_sources(draft: VersionDraft) -> dict[str, LiquidSource]:
 
 _compiled: OrderedDict[str, CompiledVersion] = OrderedDict()
 _lock = threading.Lock()
+
+
+def compile_trial(version: TemplateVersion) -> CompiledVersion:
+    """The same with a subject that says that it is a test; made anew each time. Raises TemplateError."""
+    draft = draft_of(version)
+    return CompiledVersion(replace(draft, subject=f"[Test] {draft.subject}"), digest=version.digest)
 
 
 def compile_version(version: TemplateVersion) -> CompiledVersion:

@@ -24,6 +24,7 @@ from campaigns.models.reports import DmarcCount, DomainReport, ReportKind, TlsCo
 from campaigns.models.storage import KeptMail
 from campaigns.models.submissions import API_DOORS, LETTER_DOORS, Door, Lane, ReportLevel, Submission, SubmissionState
 from campaigns.models.suppressions import (
+    HIPAA_REASONS,
     Suppression,
     SuppressionImport,
     SuppressionLift,
@@ -46,7 +47,7 @@ from campaigns.models.webhooks import (
 )
 
 __all__ = [
-    "API_DOORS", "LETTER_DOORS", "LOWEST_PRIORITY", "REPORT_KINDS", "Account", "AddressCheck", "AddressCheckRun",
+    "API_DOORS", "HIPAA_REASONS", "LETTER_DOORS", "LOWEST_PRIORITY", "REPORT_KINDS", "Account", "AddressCheck", "AddressCheckRun",
     "AddressRisk", "ApiKey", "BaaStatus", "BounceMailbox", "Breakdown", "Campaign", "CampaignKind", "CampaignState",
     "ConsentKind", "Contact", "ContactList", "DayCount", "DeliveryState", "Device", "DkimKey", "DmarcCount",
     "DnsFinding", "Domain", "DomainLimit", "DomainReport", "Door", "EmailTemplate", "EndpointState", "Event",

@@ -28,6 +28,13 @@ class SuppressionReason(models.TextChoices):
     UNREACHABLE = "unreachable", "Mail kept coming back"
     MANUAL = "manual", "Added by hand"
     IMPORTED = "imported", "Imported"
+    # Under an agreement: 45 CFR 164.508(b)(5), 164.522(a), 164.522(b).
+    REVOKED_AUTH = "revoked-auth", "Revoked their authorization"
+    RESTRICTION = "restriction", "Asked for a restriction"
+    NO_EMAIL = "no-email", "Does not want email"
+
+
+HIPAA_REASONS = (SuppressionReason.REVOKED_AUTH, SuppressionReason.RESTRICTION, SuppressionReason.NO_EMAIL)
 
 
 class Suppression(Stamped):
@@ -60,7 +67,15 @@ class Suppression(Stamped):
         ]
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "address_key", "scope", "sender"], condition=Q(list=None), name="suppression_once"
+                fields=["account", "address_key", "scope", "sender"],
+                condition=Q(list=None) & ~Q(reason__in=[reason.value for reason in HIPAA_REASONS]),
+                name="suppression_once",
+            ),
+            # Lifting one reason must leave the others: each is a promise of its own.
+            models.UniqueConstraint(
+                fields=["account", "address_key", "reason"],
+                condition=Q(reason__in=[reason.value for reason in HIPAA_REASONS]),
+                name="suppression_once_per_wish",
             ),
             models.UniqueConstraint(
                 fields=["account", "address_key", "list"],

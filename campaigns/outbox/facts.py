@@ -20,6 +20,7 @@ FEATURES = {
 # Default deny: a door that is not listed has no HIPAA lane.
 HIPAA_FEATURES = {
     Door.CAMPAIGN: "hipaa.send",
+    Door.TEST: "hipaa.test-send",
     Door.HTTP: "hipaa.endpoint",
     Door.SMTP: "hipaa.endpoint",
     Door.NOTICE: "hipaa.officer-notice",

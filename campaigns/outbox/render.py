@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from campaigns import addresses, tokens
 from campaigns.addresses import Address
-from campaigns.content.compile import CompiledVersion, compile_version
+from campaigns.content.compile import CompiledVersion, compile_trial, compile_version
 from campaigns.content.letter import Attachment, enclose
 from campaigns.content.mime import MailFrame, MailRecipient
 from campaigns.content.tracked import Tracked
@@ -21,7 +21,7 @@ from campaigns.domains import dkim
 from campaigns.domains.dkim import Signer
 from campaigns.domains.expected import RETURN_MX
 from campaigns.errors import CampaignError
-from campaigns.models import ContactList, Domain, Purpose, Submission
+from campaigns.models import ContactList, Domain, Door, Lane, Purpose, Submission
 from campaigns.outbox.accept import placeholder_context
 from campaigns.outbox.claim import Claimed
 from campaigns.outbox.sealed_files import open_files
@@ -66,6 +66,8 @@ def make_plain_letterhead(submission: Submission) -> Letterhead:
     account, sender = submission.account, submission.sender
     from_address = addresses.parse(sender.email)
     is_bulk = submission.purpose == Purpose.MARKETING
+    # Nobody may take made-up values for somebody's own.
+    is_trial = submission.door == Door.TEST and submission.lane == Lane.HIPAA
     frame = MailFrame(
         from_name=sender.name,
         from_mailbox=from_address.mailbox,
@@ -79,7 +81,7 @@ def make_plain_letterhead(submission: Submission) -> Letterhead:
     )
     return Letterhead(
         submission=submission,
-        compiled=compile_version(submission.content),
+        compiled=compile_trial(submission.content) if is_trial else compile_version(submission.content),
         frame=frame,
         mail_from=from_address.mailbox,
         return_path=addresses.parse(sender.domain.return_path) if sender.domain.return_path else None,

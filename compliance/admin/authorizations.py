@@ -21,6 +21,7 @@ from campaigns.admin.words import show_time
 from campaigns.audiences.sheets import RowProblem, SheetRefused, SheetRow, read_sheet
 from campaigns.errors import AddressError
 from campaigns.models import Account, BaaStatus
+from campaigns.planning.hipaa import wishes
 from compliance import authorizations
 from compliance.admin.acting import person_of, works_under_agreement
 from compliance.authorizations import Signed
@@ -34,7 +35,7 @@ class RecordForm(AccountForm):
     """A file of signed authorizations."""
 
     file = forms.FileField(
-        label="Authorizations (CSV)",
+        label="Authorizations (CSV or Excel .xlsx)",
         help_text="Columns: Email, Reference, Signed on, Expires on (may be empty), Paid (yes or no). Dates as 2027-01-31. "
         "Of the addresses only fingerprints are kept.",
     )
@@ -105,7 +106,7 @@ class AuthorizationAdmin(RoomScreen):
             account: Account = given["account"]
             signed = list(_read(read_sheet(given["file"].read()).rows, account))
             by, now = person_of(request, account), timezone.now()
-            added = authorizations.record(account.pk, signed, owner=str(account.public_id), by=by, now=now)
+            added = wishes.record_authorizations(account, signed, by=by, user=request.user, now=now)
             messages.success(request, f"{added:,} authorizations recorded, {len(signed) - added:,} were known already.")
             return self.url_of(view="changelist")
 
@@ -121,9 +122,9 @@ class AuthorizationAdmin(RoomScreen):
         def end(given: dict[str, Any]) -> str:
             account: Account = given["account"]
             key = tokens.address_key(given["address"], account=account.public_id)
-            by, owner = person_of(request, account), str(account.public_id)
-            count = authorizations.revoke(account.pk, address_key=key, owner=owner, by=by, now=timezone.now())
-            messages.success(request, f"{count} authorizations ended. Nothing leaves on them from now on.")
+            by = person_of(request, account)
+            count = wishes.revoke_authorizations(account, address_key=key, by=by, user=request.user, now=timezone.now())
+            messages.success(request, f"{count} authorizations ended. No marketing leaves for this person from now on.")
             return self.url_of(view="changelist")
 
         form = RevokeForm(request.POST or None, accounts=accounts)

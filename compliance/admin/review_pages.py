@@ -79,6 +79,7 @@ class ReviewPages:
             links=review_facts.list_addresses(send),
             judgement=marketing.judge(send.terms.answers),
             basis=BASES.get(send.terms.legal_basis, ""),
+            suppressed=checking.count_suppressed(send),
             unauthorized=checking.count_unauthorized(send, now=now),
             stated=[(row, BY_CODE[row.code]) for row in review_facts.list_statements(approval) if row.code in BY_CODE],
             form=form or StatementForm(fixed=self._fixed(send)),

@@ -8,13 +8,15 @@ from compliance.admin import (
     emergencies,
     incidents,
     kept,
+    precision,
     reviews,
+    selfchecks,
     sends,
     stops,
     trail,
 )
 
 __all__ = [
-    "accounting", "agreements", "approvals", "authorizations", "emergencies", "incidents", "kept", "reviews", "sends", "stops",
-    "trail",
+    "accounting", "agreements", "approvals", "authorizations", "emergencies", "incidents", "kept", "precision", "reviews",
+    "selfchecks", "sends", "stops", "trail",
 ]  # fmt: skip

@@ -8,12 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.forms import BoundField
 
 from campaigns.admin.campaign_forms import ScheduleForm
 from campaigns.admin.local_time import read_wall_time
-from campaigns.content.synthetic import KINDS
+from campaigns.content.synthetic import KINDS, ROW_LABELS
 from campaigns.models import Account, EmailTemplate, HipaaSend, Sender, TemplateVersion, Transport
 from campaigns.planning.hipaa.drafting import Declared, Draft
 from campaigns.planning.hipaa.recipients import KEEP_DAYS, Upload
@@ -144,7 +145,7 @@ class UploadForm(forms.Form):
     """The file of recipients, for this send only."""
 
     file = forms.FileField(
-        label="Recipients (CSV)",
+        label="Recipients (CSV or Excel .xlsx)",
         help_text="One row a person: their address and a column for each value. It is sealed at once and stored nowhere else.",
     )
     archive = forms.FileField(
@@ -193,6 +194,21 @@ class UploadForm(forms.Form):
             keep_days=given["keep_days"],
             accepts_shift=given["accepts_shift"],
         )
+
+
+class TrialForm(forms.Form):
+    """Who gets a test mail, and with which made-up values."""
+
+    person = forms.TypedChoiceField(
+        label="To", coerce=int, help_text="People with a role in this account, at an address of its own domain."
+    )
+    row = forms.ChoiceField(label="Values", choices=list(ROW_LABELS.items()))
+
+    def __init__(self, data: Any = None, *, people: Sequence[User]) -> None:
+        super().__init__(data)
+        field = self.fields["person"]
+        assert isinstance(field, forms.TypedChoiceField)
+        field.choices = [(one.pk, f"{one.get_full_name() or one.get_username()} ({one.email})") for one in people]
 
 
 class StatementForm(forms.Form):

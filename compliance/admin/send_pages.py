@@ -22,11 +22,11 @@ from campaigns.models import Account, CampaignState, HipaaSend
 from campaigns.outbox import first_batch
 from campaigns.outbox.first_batch import Standing
 from campaigns.outbox.reports import campaign_report
-from campaigns.planning.hipaa import checking, drafting, outcome, recipients, scan, starting, submitting
+from campaigns.planning.hipaa import checking, drafting, outcome, recipients, scan, starting, submitting, trial
 from compliance import audit, marketing
 from compliance.admin import send_preview
 from compliance.admin.acting import network_of, person_of
-from compliance.admin.send_forms import DraftForm, StatementForm, UploadForm, ValueForm, value_forms
+from compliance.admin.send_forms import DraftForm, StatementForm, TrialForm, UploadForm, ValueForm, value_forms
 from compliance.admin.send_steps import CANCEL, RELEASE, REMOVE, RESUME, WITHDRAW, Step, ask_to_release, say_standing
 from compliance.admin.step_up import ask_for_factor
 from compliance.admin.words import BASES, ENDED, OVERRIDES, state_of
@@ -59,6 +59,7 @@ class SendPages:
             page("<uuid:public_id>/recipients/", self.upload, name="recipients"),
             page("<uuid:public_id>/confirm/", self.confirm_samples, name="confirm"),
             page("<uuid:public_id>/answer/", self.answer, name="answer"),
+            page("<uuid:public_id>/test/", self.send_trial, name="test"),
             page("<uuid:public_id>/submit/", self.submit, name="submit"),
             page("<uuid:public_id>/progress/", self.show_progress, name="progress"),
             page("<uuid:public_id>/messages/", self.list_messages, name="messages"),
@@ -149,6 +150,22 @@ class SendPages:
 
         return self._do(request, public_id, act)
 
+    def send_trial(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """A mail with made-up values, to somebody of the staff."""
+        send, by = self._find(request, public_id)
+        drafting.check_may_write(by)
+        people = trial.list_testers(send.account)
+
+        def act(given: dict[str, Any]) -> str:
+            trial.send_trial(send, to=given["person"], row=given["row"], by=by, now=timezone.now())
+            messages.success(request, "The test is on its way, with made-up values.")
+            return self.admin.url_of(send)
+
+        return self.admin.show_form(
+            request, TrialForm(request.POST or None, people=people), act, title="Send a test", obj=send, send=send,
+            template=f"{_FOLDER}/test.html", people=people, button="Send the test",
+        )  # fmt: skip
+
     # --- Submitting ------------------------------------------------------------------------------
 
     def submit(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
@@ -226,6 +243,7 @@ class SendPages:
                 "findings": checking.check_send(send, scan=found, now=now),
                 "hits": found.hits,
                 "samples": recipients.open_samples(send) if drafting.may_write(by) else [],
+                "suppressed": checking.count_suppressed(send),
                 "unauthorized": checking.count_unauthorized(send, now=now),
             }
         return self._show(request, send, "send.html", title=send.name, **context)

@@ -36,6 +36,8 @@ AREAS = {
     "send": "Sending",
     "hipaa": "Refusals",
     "vault": "Keys and shredding",
+    "backup": "Backups",
+    "selfcheck": "Self-checks",
     "audit": "Reviews and verification",
     "breakglass": "Emergency access",
     "incident": "Incidents",

@@ -29,6 +29,7 @@ ACTIONS: dict[str, str] = {
     "replies.withdrawn": "An attestation of a mailbox for answers was withdrawn.",
     # Content and recipients
     "content.edited": "Content of a send was edited.",
+    "content.tested": "A test mail with made-up values was sent.",
     "recipients.imported": "Recipients were imported and sealed.",
     "phi.viewed": "Protected values were shown.",
     "phi.unsealed": "Protected values were opened outside of sending.",
@@ -37,6 +38,7 @@ ACTIONS: dict[str, str] = {
     "evidence.exported": "Evidence was exported.",
     "support.bundled": "A support bundle was made.",
     # Whom not to write to
+    "suppression.added": "An address was added that must not be written to under HIPAA.",
     "suppression.lifted": "Entries that stop mail to addresses were lifted.",
     "suppression.imported": "Addresses not to write to were imported.",
     "suppression.exported": "Addresses not to write to were exported.",
@@ -72,8 +74,13 @@ ACTIONS: dict[str, str] = {
     "vault.root-retired": "A root key was destroyed.",
     "vault.shredded": "Data keys were destroyed.",
     "retention.purged": "Evidence older than its retention was deleted.",
+    # Backups
+    "backup.made": "A backup was written.",
+    "backup.verified": "The restore of a backup was rehearsed.",
+    "backup.restored": "A backup was restored.",
     # Watching over it
     "audit.verified": "The audit trail was verified.",
+    "selfcheck.kept": "The installation checked its own safeguards.",
     "audit.reviewed": "The activity of a week was reviewed.",
     "breakglass.opened": "Emergency access was opened.",
     "breakglass.closed": "Emergency access was closed.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TAGS: dict[str, str] = {
     "accounting_of_disclosures": "hipaa.evidence",
+    "asset_inventory": "hipaa.evidence",
     "campaign_report": "campaign.broadcast",
     "compliance_selfcheck": "hipaa.evidence",
     "create_account": "account.people",
@@ -13,6 +14,8 @@ TAGS: dict[str, str] = {
     "dispatch": "operation.health",
     "expire_storage": "storage.active",
     "export_evidence": "hipaa.evidence",
+    "hipaa_backup": "hipaa.evidence",
+    "hipaa_restore": "hipaa.evidence",
     "import_contacts": "people.profiles",
     "import_reports": "delivery.domains",
     "parse_bounces": "inbound.mail",

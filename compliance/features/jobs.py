@@ -24,6 +24,7 @@ TAGS: dict[str, str] = {
     "campaigns.tasks.tell_webhooks": "delivery.reports",
     "compliance.tasks.expire_approvals": "hipaa.approval",
     "compliance.tasks.close_emergencies": "account.people",
+    "compliance.tasks.keep_selfcheck": "hipaa.evidence",
     "compliance.tasks.make_reviews": "hipaa.evidence",
     "compliance.tasks.run_retention": "hipaa.retention",
     "compliance.tasks.shred_expired": "hipaa.retention",

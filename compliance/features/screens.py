@@ -32,8 +32,10 @@ TAGS: dict[str, str] = {
     "compliance.ActivityReview": "hipaa.evidence",
     "compliance.AuditEvent": "hipaa.evidence",
     "compliance.Baa": "hipaa.agreements",
+    "compliance.DetectorHit": "hipaa.evidence",
     "compliance.Disclosure": "hipaa.evidence",
     "compliance.EmergencyAccess": "account.people",
     "compliance.Incident": "hipaa.evidence",
+    "compliance.SelfCheck": "hipaa.evidence",
     "compliance.ShredCertificate": "hipaa.retention",
 }

@@ -13,13 +13,13 @@ from compliance.models.approvals import (
 from compliance.models.audit import AuditChain, AuditCheckpoint, AuditEvent
 from compliance.models.authorizations import Authorization
 from compliance.models.decisions import Decision
-from compliance.models.detectors import DetectorException
+from compliance.models.detectors import DetectorException, DetectorHit
 from compliance.models.disclosures import Disclosure
-from compliance.models.oversight import ActivityReview, EmergencyAccess, Incident
+from compliance.models.oversight import ActivityReview, EmergencyAccess, Incident, SelfCheck
 from compliance.models.shredding import ShredCertificate
 from compliance.vault.tables import DataKey
 
 __all__ = [
     "Acknowledgement", "ActivityReview", "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Authorization", "Baa",
-    "Contribution", "DataKey", "Decision", "DetectorException", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "ReplyMailbox", "ShredCertificate", "Stop", "Terms", "Vote",
+    "Contribution", "DataKey", "Decision", "DetectorException", "DetectorHit", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "ReplyMailbox", "SelfCheck", "ShredCertificate", "Stop", "Terms", "Vote",
 ]  # fmt: skip

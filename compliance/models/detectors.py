@@ -6,6 +6,26 @@ from django.conf import settings
 from django.db import models
 
 
+class DetectorHit(models.Model):
+    """A rule found a text, by its keyed digest, in one send (`send` is '' for mail of programs), and when it did first.
+
+    Kept to see how often a rule is right; what people answered stands in DetectorException.
+    """
+
+    account = models.ForeignKey("campaigns.Account", on_delete=models.CASCADE, related_name="+")
+    send = models.CharField(max_length=36, blank=True, default="")
+    rule = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "send", "rule", "digest"], name="detector_hit_once")]
+        indexes = [models.Index(fields=["account", "seen_at"], name="detector_hit_seen")]
+
+    def __str__(self) -> str:
+        return f"Hit of {self.rule}"
+
+
 class DetectorException(models.Model):
     """One exact text, by its keyed digest, that a rule lets pass: in one send, or in all of the account when `send` is ''.
 

@@ -34,6 +34,7 @@ GUARDS = (
     Guard("compliance_auditcheckpoint", "at"),
     Guard("compliance_shredcertificate", "at"),
     Guard("compliance_disclosure", "at"),
+    Guard("compliance_selfcheck", "at"),
     Guard("compliance_acknowledgement", "at"),
     Guard("compliance_terms", "published_at"),
     Guard("compliance_baa", "kept_from", may_change=True),

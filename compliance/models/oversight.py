@@ -59,6 +59,23 @@ class EmergencyAccess(models.Model):
         return f"Emergency access {str(self.public_id)[:8]}"
 
 
+class SelfCheck(models.Model):
+    """What the installation found out about its own safeguards (164.308(a)(8)): a row of `controls` for each, as
+    {id, title, citation, ok, why}."""
+
+    at = models.DateTimeField()
+    controls = models.JSONField(default=list)
+    passed = models.PositiveIntegerField()
+    failing = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [models.Index(fields=["at"], name="self_check_at")]
+
+    def __str__(self) -> str:
+        return f"Self-check of {self.at:%Y-%m-%d}"
+
+
 class Incident(models.Model):
     """Something may have gone wrong: what is known, how it was judged, and the clock (164.400–414).
 

@@ -60,10 +60,49 @@ def check_authorized(facts: SendFacts) -> Finding | None:
     )
 
 
+@rule("recipient.authorization-revoked", citation="45 CFR 164.508(b)(5)")
+def check_not_revoked(facts: SendFacts) -> Finding | None:
+    """A person who revoked their authorization gets nothing that needs one."""
+    if facts.recipient_block != "revoked-auth":
+        return None
+    return Finding(
+        "recipient.authorization-revoked",
+        "This person revoked their authorization.",
+        "Leave the person out, unless they sign a new one.",
+    )
+
+
+@rule("recipient.restriction", citation="45 CFR 164.522(a)")
+def check_not_restricted(facts: SendFacts) -> Finding | None:
+    """A person whose restriction was agreed to gets no mail."""
+    if facts.recipient_block != "restriction":
+        return None
+    return Finding(
+        "recipient.restriction",
+        "It was agreed with this person that their information is not sent.",
+        "Leave the person out until they or you end the restriction (45 CFR 164.522(a)(2)).",
+    )
+
+
+@rule("recipient.no-email", citation="45 CFR 164.522(b)")
+def check_wants_email(facts: SendFacts) -> Finding | None:
+    """A person who asked to be reached another way gets no mail."""
+    if facts.recipient_block != "no-email":
+        return None
+    return Finding(
+        "recipient.no-email", "This person asked to be reached another way than by email.", "Reach them that way."
+    )
+
+
+_KNOWN = (
+    "", None, "unsubscribed", "list-unsubscribed", "too-often", "not-authorized", "revoked-auth", "restriction", "no-email",
+)  # fmt: skip
+
+
 @rule("recipient.suppressed", citation="16 CFR 316.5; standards UN-12, FB-02")
 def check_suppressed(facts: SendFacts) -> Finding | None:
     """A suppressed address gets no mail; a reason this rule does not know counts as suppressed."""
-    if facts.recipient_block in ("", None, "unsubscribed", "list-unsubscribed", "too-often", "not-authorized"):
+    if facts.recipient_block in _KNOWN:
         return None
     return Finding(
         "recipient.suppressed",

@@ -20,21 +20,25 @@ Enter = Callable[[Stage], None]
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A way in; one that `delivers` brings the canary to the receiver, the others must leave it nowhere."""
+    """A way in; one that `delivers` brings the canary to the receiver, the others must leave it nowhere.
+
+    One that is `last` leaves nothing as the others want to find it.
+    """
 
     name: str
     enter: Enter
     delivers: bool = False
+    last: bool = False
 
 
 DOORS: list[Door] = []
 
 
-def door(name: str, *, delivers: bool = False) -> Callable[[Enter], Enter]:
+def door(name: str, *, delivers: bool = False, last: bool = False) -> Callable[[Enter], Enter]:
     """Register a way in."""
 
     def register(enter: Enter) -> Enter:
-        DOORS.append(Door(name, enter, delivers))
+        DOORS.append(Door(name, enter, delivers, last))
         return enter
 
     return register

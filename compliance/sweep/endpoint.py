@@ -21,6 +21,16 @@ from compliance.sweep.smtp import listening
 from compliance.sweep.stage import HIPAA_HOST, Stage
 
 
+def accept_protected(stage: Stage) -> None:
+    """One mail with the canary in a recipient's values, taken in and waiting."""
+    values = {"name": stage.canary.name, "news": stage.canary.word}
+    to = {"destination": stage.canary.address, "placeholders": values}
+    content = {"subject": "A message from your clinic", "html": "<p>Dear {{name}}, {{news}}</p>"}
+    message = {"sender": sender_of(stage.clinic), "destinations": [{"to": [to]}], "content": content}
+    answer = _call(stage, {"messages": [message]})
+    assert answer.status_code == 200, answer.content
+
+
 @door("HIPAA endpoint", delivers=True)
 def _endpoint(stage: Stage) -> None:
     """A relay that quotes the mail in its refusal, then one that takes it; and everything the endpoint refuses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import select
 import socket
@@ -24,14 +25,33 @@ class Receiver:
 
     def __init__(self) -> None:
         self.mails: list[bytes] = []
+        self.senders: list[str] = []
         self.refuses = False
+        self._stalls = threading.Event()
+        self._reached = threading.Event()
         self.port = 0
+
+    @contextlib.contextmanager
+    def stalling(self) -> Iterator[threading.Event]:
+        """Answers no mail in the meantime; the event says that one has arrived whole."""
+        self._reached.clear()
+        self._stalls.set()
+        try:
+            yield self._reached
+        finally:
+            self._stalls.clear()
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         if self.refuses:
             subject = envelope.content.partition(b"\r\n\r\n")[2][:200].decode("ascii", "replace").replace("\r\n", " ")
             return f"550 5.7.1 Rejected for {envelope.rcpt_tos[0]}: {subject}"
+        if self._stalls.is_set():
+            self._reached.set()
+            while self._stalls.is_set():
+                await asyncio.sleep(0.05)
+            return "451 4.3.0 Try again"
         self.mails.append(envelope.content)
+        self.senders.append(envelope.mail_from)
         return "250 2.0.0 Accepted"
 
 

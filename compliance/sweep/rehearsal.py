@@ -11,13 +11,13 @@ from typing import Any
 from django.core import mail
 from django.test.utils import override_settings
 
-from compliance.sweep import doors, endpoint, failures, places, programs, screens, sends, stage
+from compliance.sweep import doors, endpoint, failures, places, programs, returns, screens, sends, stage
 from compliance.sweep.canary import Canary
 from compliance.sweep.places import Ears, Found
 from compliance.sweep.receiver import CERTIFICATE, Receiver, receiving
 
 # Importing a module of doors puts them on the list.
-WAYS_IN = (programs, endpoint, screens, sends, failures)
+WAYS_IN = (programs, endpoint, screens, sends, failures, returns)
 _SETTINGS: dict[str, Any] = {
     "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
     "ADMINS": [("Operators", "operators@example.com")],
@@ -64,7 +64,7 @@ def rehearse() -> Report:
 def _go(report: Report, canary: Canary, ears: Ears, receiver: Receiver, *, folder: str) -> None:
     set_up = stage.build(canary, ears, receiver, folder=folder)
     ears.temporary.clear()
-    for door in doors.DOORS:
+    for door in sorted(doors.DOORS, key=lambda each: each.last):
         before = len(receiver.mails)
         door.enter(set_up)
         report.doors.append(door.name)

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from django.db.models import Count, Q
 from liquid.exceptions import LiquidError
 
+from campaigns.audiences import suppression
 from campaigns.content.compile import compile_version
 from campaigns.content.draft import draft_of
 from campaigns.content.mjml import MjmlError
 from campaigns.content.placement import Misplaced, find_misplaced, find_unused, links_to_browser
 from campaigns.errors import CampaignError
-from campaigns.models import Door, HipaaSend, Lane, Message, Submission
+from campaigns.models import Door, HipaaSend, Lane, Message, Purpose, Submission, SuppressionReason, SuppressionScope
 from campaigns.outbox.facts import submission_facts
 from campaigns.outbox.holds import has_attested_replies
 from campaigns.planning.hipaa.scan import scan_send
@@ -47,6 +49,13 @@ def check_send(send: HipaaSend, *, scan: Scan | None = None, now: datetime) -> t
     return tuple(dict.fromkeys(findings))
 
 
+def check_content(send: HipaaSend, *, now: datetime) -> tuple[Finding, ...]:
+    """What forbids its content to be mailed to anybody, even with made-up values."""
+    hold = standing.find_hold(send.account_id, now=now)
+    findings = [Finding(hold.code, hold.text, hold.action)] if hold else []
+    return (*findings, *_check_content(send), *_check_scan(scan_send(send, now=now)))
+
+
 def find_submission(send: HipaaSend) -> Submission | None:
     """What waits with the sealed recipients, None before a file was uploaded."""
     rows = Submission.objects.select_related(
@@ -71,6 +80,18 @@ def _check_sender(send: HipaaSend) -> Iterator[Finding]:
         capability = load_capabilities()["inbound.reply-address"]
         text = f"Answers to this sender go to a mailbox nobody has attested. {capability.reason}"
         yield Finding(capability.code, text, capability.fix, capability.clause)
+
+
+def count_suppressed(send: HipaaSend) -> list[tuple[str, int]]:
+    """(reason in words, how many recipients) of those that must not be written to, the most frequent first."""
+    reached = Q(scope__in=suppression.scopes_for(send.purpose))
+    if send.purpose == Purpose.MARKETING and send.sender is not None:
+        names = suppression.sender_names(send.sender.email)
+        reached |= Q(scope=SuppressionScope.SENDER, sender__in=names)
+    keys = Message.objects.filter(submission__campaign=send).values("address_key")
+    rows = send.account.suppressions.filter(reached, address_key__in=keys).values_list("reason")
+    counts = rows.annotate(count=Count("address_key", distinct=True)).order_by("-count", "reason")
+    return [(str(SuppressionReason(reason).label), count) for reason, count in counts]
 
 
 def _check_content(send: HipaaSend) -> Iterator[Finding]:

@@ -5,20 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import secrets
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import connection
 
+from compliance.management.apart import environment_apart, manage_apart
 from compliance.management.base import ComplianceCommand
 from compliance.sweep.rehearsal import rehearse
 
@@ -62,50 +53,7 @@ class Command(ComplianceCommand):
 
 def _rehearse_apart() -> dict[str, Any]:
     """The report of a process of its own, whose database, folder and queue are thrown away afterwards."""
-    with tempfile.TemporaryDirectory() as folder, _database() as database_url:
-        var, tmp = Path(folder) / "var", Path(folder) / "tmp"
-        for made in (var, tmp):
-            made.mkdir(mode=0o700)
-        environment = {
-            **os.environ, _REHEARSING: "1", "VAR_DIR": str(var), "TMPDIR": str(tmp), "DATABASE_URL": database_url,
-            # Another name for the queue and the cache: no worker of the installation may take up what is rehearsed.
-            "INSTANCE": f"sweep-{secrets.token_hex(8)}",
-        }  # fmt: skip
-        environment.pop("AUDIT_CHECKPOINT_FILE", None)
-        _manage(["migrate", "--verbosity", "0"], environment)
-        report: dict[str, Any] = json.loads(_manage(["phi_sweep"], environment).splitlines()[-1])
+    with environment_apart(**{_REHEARSING: "1"}) as environment:
+        # Its data is made up: a complaint may quote it.
+        report: dict[str, Any] = json.loads(manage_apart(["phi_sweep"], environment).splitlines()[-1])
         return report
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    """The address of an empty database beside the real one."""
-    if connection.vendor == "sqlite":
-        # Without an address it lies among the files of the rehearsal, where deleted rows are looked for as well.
-        yield ""
-        return
-    name = f"sealpost_sweep_{secrets.token_hex(6)}"
-    place = urlsplit(str(settings.DATABASE_URL))
-    with connection.cursor() as cursor:
-        try:
-            cursor.execute(f"CREATE DATABASE {name}")
-        except Exception as error:
-            raise CommandError("The database's user may not create a database, which the sweep works in.") from error
-        try:
-            yield place._replace(path=f"/{name}").geturl()
-        finally:
-            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _manage(words: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(  # noqa: S603 - ourselves
-        [sys.executable, str(settings.BASE_DIR / "manage.py"), *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        # The rehearsal's data is made up: its complaint may be shown.
-        raise CommandError(f"The rehearsal did not come to its end.\n{done.stderr[-3000:]}")
-    return done.stdout
