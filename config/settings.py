@@ -152,8 +152,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         ),
     }
 else:
-    # Only cursors of campaigns/prepared.py ask for it. Older PgBouncers cannot keep statements: ?prepare_threshold= then.
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 5)
+    # Only cursors of campaigns/prepared.py ask for it; 0 means never, for a PgBouncer that cannot keep statements.
+    options = DATABASES["default"].setdefault("OPTIONS", {})
+    options["prepare_threshold"] = options.get("prepare_threshold", 5) or None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Cache and queue ----------------------------------------------------------------------------
