@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 logging.getLogger("mail.log").addFilter(lambda _: False)
 
 
+# A timer may ring this much early (seconds).
+_TICK = 0.01
+
+
 @dataclass(frozen=True, slots=True)
 class Entrance:
     """A kind of listener: who may come, and how it is encrypted.
@@ -102,7 +106,20 @@ class LineProtocol(SMTP):
             return
         await super().push(status)
 
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        # Every line puts the moment off: the timer that runs looks again then, instead of a new one for each line.
+        self._silent_until = self.loop.time() + (duration or self._timeout_duration)
+        running = self._timeout_handle
+        if running is not None and running.when() > self._silent_until:
+            running.cancel()
+            running = None
+        if running is None:
+            self._timeout_handle = self.loop.call_at(self._silent_until, self._timeout_cb)
+
     def _timeout_cb(self) -> None:
+        if self.loop.time() + _TICK < self._silent_until:
+            self._timeout_handle = self.loop.call_at(self._silent_until, self._timeout_cb)
+            return
         self._close(replies.TOO_SLOW)
 
     def wind_down(self) -> None:
