@@ -1,10 +1,11 @@
-"""Queries compiled once: for doors where compiling and planning a query cost several times what the database does."""
+"""Queries compiled once and rows made quickly: for doors where the ORM costs several times what the database does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from threading import local
 from typing import Any, Generic, TypeVar
 
@@ -98,3 +99,45 @@ class _Part:
         row._state = ModelState()  # noqa: SLF001
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS  # noqa: SLF001
         return row
+
+
+def new_row(model: type[Row], **values: Any) -> Row:
+    """An unsaved row of these values, and the model's defaults for the others; a relation takes its row, or None.
+
+    As `model(**values)`, in a tenth of the time: without its signals, and without a look at the names.
+    """
+    shape = _shape_of(model)
+    row = model.__new__(model)
+    row._state = ModelState()  # noqa: SLF001
+    kept = row.__dict__
+    kept.update(shape.defaults)
+    for name, make in shape.made:
+        kept[name] = make()
+    for name, value in values.items():
+        column = shape.relations.get(name)
+        if column is None:
+            kept[name] = value
+        else:
+            kept[column] = None if value is None else value.pk
+            row._state.fields_cache[name] = value  # noqa: SLF001
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What every new row of a model has; `made` are the defaults that each row gets one of its own."""
+
+    defaults: Mapping[str, Any]
+    made: Sequence[tuple[str, Callable[[], Any]]]
+    relations: Mapping[str, str]
+
+
+@cache
+def _shape_of(model: type[models.Model]) -> _Shape:
+    fields = model._meta.concrete_fields
+    made = [entry for entry in fields if entry.has_default() and callable(entry.default)]
+    return _Shape(
+        defaults={entry.attname: entry.get_default() for entry in fields if entry not in made},
+        made=[(entry.attname, entry.get_default) for entry in made],
+        relations={entry.name: entry.attname for entry in fields if entry.is_relation},
+    )

@@ -40,6 +40,7 @@ from campaigns.outbox.rows import NewMessage
 from campaigns.outbox.sandboxes import find_sandbox
 from campaigns.outbox.tracker import TrackingOptions, is_allowed
 from campaigns.outbox.views import link_option, version_option
+from campaigns.prepared import new_row
 from campaigns.storage.terms import Skips
 from campaigns.webhooks import endpoints
 from compliance import gate
@@ -150,7 +151,8 @@ def make_submission(
 ) -> Submission:
     """The unsaved submission of a request, its payload sealed."""
     count = sum(len(group.to) + len(group.cc) + len(group.bcc) for group in request.groups)
-    submission = Submission(
+    submission = new_row(
+        Submission,
         account=batch.account,
         door=batch.door,
         lane=batch.lane,
