@@ -18,8 +18,8 @@ Json = Any
 _LEAF, _NODE = b"\0", b"\1"
 # What a manifest says of a send besides its recipients. A part nobody filled in would be a part nobody approved.
 PARTS = frozenset({
-    "account", "attachments", "attestations", "campaign", "from", "kind", "legal_basis", "policy_version", "purpose",
-    "relay", "reply_to", "scanner", "schedule", "template", "terms", "tls_policy",
+    "account", "attachments", "attestations", "campaign", "from", "kind", "legal_basis", "policy_version", "protocol",
+    "purpose", "relay", "reply_to", "scanner", "schedule", "template", "terms", "tls_policy",
 })  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import HipaaSend
-from compliance.models import Approval
+from compliance.models import Approval, ApprovalPolicy
 from tests.browser import LOOKS, MARKS, Eyes
 from tests.hipaa_office import HipaaOffice, review, sheet, url
 
@@ -90,3 +90,30 @@ def test_one_writes_and_submits_another_approves(
     for name in ("admin:compliance_stop_add", "eligibility", "admin:compliance_authorization_changelist"):
         author.page.goto(reverse(name))
         author.look(name.rpartition(":")[2])
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_what_all_approved_is_made_routine_and_that_is_ended(
+    open_eyes: Callable[..., Eyes], live_server: LiveServer, width: int, scheme: str
+) -> None:
+    office = HipaaOffice()
+    ApprovalPolicy.objects.update(approvals=2)
+    full = office.submitted()
+    office.approve(full)
+    office.approve(full, office.officer)
+    officer = enter(open_eyes(width, scheme), office.officer, live_server)
+    officer.page.goto(review(full))
+    officer.look("protocol-1-approved")
+    officer.page.get_by_role("link", name="Make it routine").click()
+    officer.look("protocol-2-question")
+    officer.press("^Make it routine$")
+    officer.look("protocol-3-made")
+    run = office.submitted(name="December appointments")
+    officer.page.goto(review(run))
+    officer.look("protocol-4-run")
+    officer.page.goto(reverse("admin:compliance_sendprotocol_changelist"))
+    officer.look("protocol-5-list")
+    officer.page.get_by_role("link", name="November appointments").click()
+    officer.look("protocol-6-page")
+    officer.press("^End it$")
+    officer.look("protocol-7-ended")

@@ -17,10 +17,10 @@ from campaigns.models import FirstBatch, HipaaSend, Role, SendTerms
 from campaigns.planning.hipaa import starting
 from compliance import scanning
 from compliance.agreements import recording, status, terms
-from compliance.approvals import ending, stopping, voting
+from compliance.approvals import ending, protocols, stopping, voting
 from compliance.approvals.quorum import Person
 from compliance.approvals.submitting import submit
-from compliance.models import ActivityReview, Approval, EmergencyAccess, Stop
+from compliance.models import ActivityReview, Approval, ApprovalPolicy, EmergencyAccess, SendProtocol, Stop
 from compliance.oversight import emergency, incidents, reviews
 from tests.approvals import NOW, Scene, make_person, make_scene
 from tests.test_agreements import SIGNED
@@ -49,6 +49,18 @@ def emergency_of(scene: Scene) -> EmergencyAccess:
     return emergency.open_access(scene.account, reason="Nobody else can be reached.", by=scene.author, now=NOW)
 
 
+def make_protocol(scene: Scene, by: Person) -> SendProtocol:
+    ApprovalPolicy.objects.update(approvals=2)
+    approval = scene.submit()
+    scene.approve(approval)
+    scene.approve(approval, by=scene.officer)
+    return protocols.make_protocol(approval, days=30, by=by, now=NOW)
+
+
+def end_protocol(scene: Scene, by: Person) -> None:
+    protocols.end_protocol(make_protocol(scene, scene.officer), by=by, now=NOW)
+
+
 Action = Callable[[Scene, Person], Any]
 
 
@@ -69,6 +81,8 @@ ACTIONS: dict[str, tuple[str, Action]] = {
         "approve, reject (not own work)",
         lambda scene, by: voting.reject(scene.submit(), by=by, reason="content", now=NOW),
     ),
+    "make-protocol": ("make sends like an approved one routine (not own work)", make_protocol),
+    "end-protocol": ("end a protocol of routine sends", end_protocol),
     "override": (
         "answer a warning of the detectors",
         lambda scene, by: scanning.override(
@@ -171,8 +185,8 @@ def test_nobody_switched_off_no_service_and_nobody_without_a_role_may_do_anythin
 def test_what_needs_a_fresh_second_factor(action: str) -> None:
     scene = make_scene(messages=1)
     stale = replace(make_person(scene.account, "compliance"), factor_age=timedelta(minutes=11))
-    # Taking back and stopping make nothing worse and must be quick; a warning's answer is confirmed by an approver.
-    assert is_done(ACTIONS[action][1], scene, stale) is (action in {"withdraw", "stop", "override"})
+    # Taking back, ending and stopping make nothing worse and must be quick; a warning's answer is confirmed by an approver.
+    assert is_done(ACTIONS[action][1], scene, stale) is (action in {"withdraw", "end-protocol", "stop", "override"})
 
 
 def test_every_row_of_the_page_is_tried() -> None:

@@ -43,6 +43,7 @@ from compliance.models import (
     EmergencyAccess,
     Incident,
     SelfCheck,
+    SendProtocol,
     ShredCertificate,
     Stop,
 )
@@ -88,6 +89,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str] | tuple[str, type[M
         "Compliance",
         (
             ("Agreements", Baa, "M6 3h9l4 4v14H6zM15 3v4h4M9 12h6M9 16h4"),
+            ("Send protocols", SendProtocol, "M4 12a8 8 0 0 1 13.7-5.6L20 9M20 4v5h-5M20 12a8 8 0 0 1-13.7 5.6L4 15M4 20v-5h5"),
             ("Audit trail", AuditEvent, "M5 4h14v16H5zM8.5 9h7M8.5 13h7M8.5 17h4"),
             ("Weekly reviews", ActivityReview, "M4 6h16v14H4zM4 10h16M8 3v4M16 3v4M9 15l2 2 4-4"),
             ("Emergency access", EmergencyAccess, "M12 3 4 6v6c0 4.5 3.4 7.6 8 9 4.6-1.4 8-4.5 8-9V6zM12 8v5M12 16h.01"),

@@ -31,6 +31,7 @@ _WORDS = {
     "message": ("mail in the record", "mails in the record"),
     "mailboxmail": ("mail read before", "mails read before"),
     "detectorhit": ("hit of the check", "hits of the check"),
+    "sendprotocol": ("send protocol", "send protocols"),
     "selfcheck": ("self-check", "self-checks"),
     "shredcertificate": ("certificate", "certificates"),
     "sandboxmail": ("mail in the sandbox", "mails in the sandbox"),

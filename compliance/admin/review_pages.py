@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,16 +21,17 @@ from campaigns.planning.hipaa import checking, previews, starting, tls
 from compliance import marketing, scanning
 from compliance.admin import review_facts, send_preview
 from compliance.admin.acting import network_of, person_of
+from compliance.admin.protocols import RoutineForm
 from compliance.admin.send_forms import StatementForm
 from compliance.admin.step_up import ask_for_factor
 from compliance.admin.words import BASES, ENDED, PARTS, REJECTIONS, state_of
-from compliance.approvals import quorum, voting
+from compliance.approvals import protocols, quorum, routine, voting
 from compliance.approvals.attest import BY_CODE
 from compliance.approvals.contributions import contributors_of
 from compliance.approvals.policy import get_policy
 from compliance.approvals.quorum import NotAllowed, Person
 from compliance.approvals.states import State
-from compliance.models import Approval
+from compliance.models import Approval, SendProtocol
 
 if TYPE_CHECKING:
     from compliance.admin.approvals import ApprovalAdmin
@@ -48,6 +51,7 @@ class ReviewPages:
             page("<uuid:public_id>/approve/", self.approve, name="approve"),
             page("<uuid:public_id>/reject/", self.reject, name="reject"),
             page("<uuid:public_id>/preview/", self.preview, name="preview"),
+            page("<uuid:public_id>/routine/", self.make_routine, name="routine"),
         ]
 
     def show(self, request: HttpRequest, approval: Approval, *, form: StatementForm | None = None) -> HttpResponse:
@@ -83,6 +87,9 @@ class ReviewPages:
             unauthorized=checking.count_unauthorized(send, now=now),
             stated=[(row, BY_CODE[row.code]) for row in review_facts.list_statements(approval) if row.code in BY_CODE],
             form=form or StatementForm(fixed=self._fixed(send)),
+            protocol=routine.protocol_of(approval),
+            routine=SendProtocol.objects.filter(approval=approval, ended_at=None).first(),
+            may_make=_may_make(approval, by),
             rejections=[(code, ENDED[code].capitalize()) for code in REJECTIONS],
             **self._may(approval, by),
         )
@@ -137,6 +144,29 @@ class ReviewPages:
             messages.success(request, "Rejected. Its author sees why.")
         return self._back(approval)
 
+    def make_routine(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
+        """Let sends like this one leave with one approval from now on."""
+        approval, _, by = self._find(request, public_id)
+        try:
+            protocols.check_may_make(approval, by=by)
+        except NotAllowed as error:
+            return ask_for_factor(request, error)
+        except CampaignError as error:
+            messages.error(request, f"{error.safe_text} {error.action}".strip())
+            return self._back(approval)
+
+        def make(given: dict[str, Any]) -> str:
+            protocols.make_protocol(approval, days=given["days"], by=by, now=timezone.now())
+            messages.success(request, "Sends like this one need one approval from now on.")
+            return self.admin.url_of(approval)
+
+        return self.admin.show_form(
+            request, RoutineForm(request.POST or None), make, title="Make it routine", button="Make it routine", obj=approval,
+            intro=f"Sends like this one, to {approval.recipients:,} people at most, will need one approval instead of "
+            f"{approval.needed}. Whatever differs takes all of them: the template, a value, the sender, the way to send, the "
+            "purpose, the legal basis, what its author states. Nobody approves what they made, as ever.",
+        )  # fmt: skip
+
     def preview(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """The mail with made-up values, for a sandboxed frame."""
         _, send, _ = self._find(request, public_id)
@@ -173,6 +203,15 @@ class ReviewPages:
 
     def _back(self, approval: Approval) -> HttpResponseRedirect:
         return HttpResponseRedirect(self.admin.url_of(approval))
+
+
+def _may_make(approval: Approval, by: Person) -> bool:
+    """Whether to offer it; the second factor is asked for on the way."""
+    try:
+        protocols.check_may_make(approval, by=replace(by, factor_age=timedelta(0)))
+    except CampaignError:
+        return False
+    return True
 
 
 def _check_note(send: HipaaSend, note: str) -> None:

@@ -9,6 +9,7 @@ from compliance.admin import (
     incidents,
     kept,
     precision,
+    protocols,
     reviews,
     selfchecks,
     sends,
@@ -17,6 +18,6 @@ from compliance.admin import (
 )
 
 __all__ = [
-    "accounting", "agreements", "approvals", "authorizations", "emergencies", "incidents", "kept", "precision", "reviews",
-    "selfchecks", "sends", "stops", "trail",
+    "accounting", "agreements", "approvals", "authorizations", "emergencies", "incidents", "kept", "precision", "protocols",
+    "reviews", "selfchecks", "sends", "stops", "trail",
 ]  # fmt: skip

@@ -31,6 +31,7 @@ AREAS = {
     "terms": "Terms",
     "phi": "Protected values",
     "approval": "Approvals",
+    "protocol": "Send protocols",
     "detector": "Detectors",
     "stop": "Stops",
     "send": "Sending",

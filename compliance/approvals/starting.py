@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 
 from campaigns.errors import CampaignError
-from compliance.approvals import stopping
+from compliance.approvals import routine, stopping
 from compliance.approvals.attest import Side
 from compliance.approvals.ending import is_late, void
 from compliance.approvals.policy import get_policy
@@ -30,7 +30,7 @@ from compliance.vault import derived
 Leaf = tuple[int, bytes]
 """(primary key of a message, its leaf as manifest.make_leaf makes it)."""
 
-MADE_HERE = frozenset({"attestations", "policy_version", "scanner"})
+MADE_HERE = frozenset({"attestations", "policy_version", "protocol", "scanner"})
 _CHUNK = 2_000
 _MAC_BYTES = 16
 
@@ -99,7 +99,7 @@ def approved_messages(approval: Approval, leaves: Collection[Leaf]) -> set[int]:
 
 
 def _check_moment(approval: Approval, *, now: datetime) -> None:
-    if approval.state != State.APPROVED or is_late(approval, now=now):
+    if approval.state != State.APPROVED or is_late(approval, now=now) or not routine.still_holds(approval, now=now):
         raise NotNow
     if approval.not_before is not None and approval.not_before > now:
         raise CampaignError("approval.too-early", "The time of this send has not come.", action="Wait.", status=409)
@@ -120,6 +120,7 @@ def _live_digest(approval: Approval, parts: Mapping[str, Any]) -> str:
     made = {
         "attestations": _attested_digest(approval),
         "policy_version": get_policy(approval.account_id).version,
+        "protocol": approval.manifest["protocol"],
         "scanner": approval.manifest["scanner"],
     }
     given = {name: parts[name] for name in PARTS - MADE_HERE}

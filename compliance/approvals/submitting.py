@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from campaigns.errors import CampaignError
-from compliance.approvals import attest, quorum
+from compliance.approvals import attest, quorum, routine
 from compliance.approvals.attest import Side
 from compliance.approvals.contributions import Thing, note_contribution
 from compliance.approvals.policy import get_policy
@@ -40,7 +40,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """What is submitted. `parts` are the manifest's but those made here: attestations, policy_version and scanner.
+    """What is submitted. `parts` are the manifest's but those made here: attestations, policy_version, protocol and scanner.
 
     `things` are what contributions count for, besides the campaign itself: its template, for one.
     """
@@ -73,11 +73,14 @@ def submit(send: Send, *, by: Person, network: str = "", now: datetime) -> Appro
         send.legal_basis, send.recipients.count, any(hit.overridden_by for hit in send.hits), send.allows_plaintext
     )
     manifest = _make_manifest(send, policy_version=policy.version)
+    needed = quorum.needed_approvals(policy.approvals, stakes)
+    if protocol := routine.find_protocol(send.account_id, manifest, needed=needed, stakes=stakes, now=now):
+        manifest, needed = manifest | {"protocol": str(protocol.public_id)}, 1
     approval = Approval(
         account_id=send.account_id, campaign_id=send.campaign_id, submitted_by_id=by.id, submitted_at=now,
         manifest=manifest, digest=digest_of(manifest), recipients=send.recipients.count,
         merkle_root=send.recipients.root, things=[["campaign", send.campaign], *map(list, send.things)],
-        needed=quorum.needed_approvals(policy.approvals, stakes), policy_version=policy.version,
+        needed=needed, policy_version=policy.version,
         not_before=send.not_before, review_until=now + REVIEW_TIME,
     )  # fmt: skip
     try:
@@ -123,6 +126,7 @@ def _save(approval: Approval, send: Send, *, by: Person, network: str) -> None:
         "digest": approval.digest,
         "recipients": approval.recipients,
         "needed": approval.needed,
+        "protocol": approval.manifest["protocol"],
     }
     record_step("approval.submitted", approval, actor=Ref("person", str(by.id)), data=data, now=now)
 
@@ -169,6 +173,7 @@ def _make_manifest(send: Send, *, policy_version: int) -> dict[str, Any]:
     made = {
         "attestations": digest_of(attest.summarise(send.attested)),
         "policy_version": policy_version,
+        "protocol": None,
         "scanner": {"ruleset": send.ruleset, "hits": hits},
     }
     return make_manifest({**send.parts, **made}, recipients=send.recipients)

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 
 from campaigns.errors import CampaignError
 from compliance import audit
-from compliance.approvals import attest, quorum
+from compliance.approvals import attest, quorum, routine
 from compliance.approvals.attest import Side
 from compliance.approvals.contributions import contributors_of
 from compliance.approvals.ending import is_late
@@ -41,12 +41,18 @@ def approve(
 
     `seen` is the digest of the manifest on their page, `confirmed` the digests of overridden hits they agreed with.
     Raises NotAllowed, AttestationMissing, NotNow, and CampaignError `approval.changed`, `.override-unconfirmed`,
-    `.already-voted` or `.too-late`.
+    `.already-voted`, `.protocol-over` or `.too-late`.
     """
     with _refusals_told(approval, by=by), transaction.atomic():
         locked = _lock_for_review(approval, by=by, now=now)
         if seen != locked.digest or digest_of(locked.manifest) != locked.digest:
             raise _refusal("changed", "This send is not the one on your page any more.", "Load the page again.")
+        if not routine.still_holds(locked, now=now):
+            raise _refusal(
+                "protocol-over",
+                "The protocol this send runs under is over, so one approval is not enough.",
+                "Its author takes it back and submits it once more.",
+            )
         attest.check_attested(attested)
         _check_confirmed(locked, confirmed)
         policy = get_policy(locked.account_id)

@@ -57,6 +57,8 @@ ACTIONS: dict[str, str] = {
     "approval.started": "An approved send began.",
     "approval.finished": "An approved send ended.",
     "approval.refused": "Somebody tried to approve who may not.",
+    "protocol.made": "Sends like an approved one were made routine by a protocol.",
+    "protocol.ended": "A protocol of routine sends ended.",
     "stop.ordered": "All sends were stopped.",
     "stop.lifted": "A stop was lifted.",
     "detector.excepted": "A detector's hit was excepted.",

@@ -28,6 +28,7 @@ TAGS: dict[str, str] = {
     "campaigns.WebhookEndpoint": "delivery.reports",
     "compliance.Approval": "hipaa.approval",
     "compliance.Authorization": "hipaa.send",
+    "compliance.SendProtocol": "hipaa.approval",
     "compliance.Stop": "hipaa.approval",
     "compliance.ActivityReview": "hipaa.evidence",
     "compliance.AuditEvent": "hipaa.evidence",

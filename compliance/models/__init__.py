@@ -7,6 +7,7 @@ from compliance.models.approvals import (
     Attestation,
     Contribution,
     MessageProof,
+    SendProtocol,
     Stop,
     Vote,
 )
@@ -21,5 +22,5 @@ from compliance.vault.tables import DataKey
 
 __all__ = [
     "Acknowledgement", "ActivityReview", "Approval", "ApprovalPolicy", "Attestation", "AuditChain", "AuditCheckpoint", "AuditEvent", "Authorization", "Baa",
-    "Contribution", "DataKey", "Decision", "DetectorException", "DetectorHit", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "ReplyMailbox", "SelfCheck", "ShredCertificate", "Stop", "Terms", "Vote",
+    "Contribution", "DataKey", "Decision", "DetectorException", "DetectorHit", "Disclosure", "EmergencyAccess", "Incident", "MessageProof", "ReplyMailbox", "SelfCheck", "SendProtocol", "ShredCertificate", "Stop", "Terms", "Vote",
 ]  # fmt: skip

@@ -189,6 +189,38 @@ class MessageProof(models.Model):
         return f"Proof of message {self.message_id}"
 
 
+class SendProtocol(models.Model):
+    """Sends that are routine (45 CFR 164.514(d)(3)(i)): like one that was approved in full, for as many people at most.
+
+    `digest` stands for what stays the same from send to send; compliance.approvals.routine says what that is. `mac` binds
+    the row: one that somebody wrote into the table lets nothing through.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    account = models.ForeignKey("campaigns.Account", on_delete=models.PROTECT, related_name="+")
+    approval = models.ForeignKey(Approval, on_delete=models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    most_recipients = models.BigIntegerField()
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    # Evidence is kept from here on: the last day on which it can have been in effect.
+    ends_at = models.DateTimeField()
+    ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    ended_at = models.DateTimeField(null=True)
+    ended_because = models.CharField(max_length=60, blank=True, default="")
+    mac = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "digest"], condition=Q(ended_at__isnull=True), name="protocol_one_standing"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Protocol {str(self.public_id)[:8]}"
+
+
 class Stop(models.Model):
     """Everything under HIPAA stands still: of one account, or of all when there is none."""
 

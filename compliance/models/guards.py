@@ -47,6 +47,7 @@ GUARDS = (
     Guard("compliance_attestation", "at"),
     Guard("compliance_contribution", "at"),
     Guard("compliance_approval", "submitted_at", may_change=True),
+    Guard("compliance_sendprotocol", "ends_at", may_change=True),
     Guard("compliance_detectorexception", "made_at", may_change=True),
     Guard("compliance_stop", "ordered_at", may_change=True),
 )
