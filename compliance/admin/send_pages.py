@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from django.utils import timezone
 
-from campaigns.admin.campaign_words import explain_reasons
+from campaigns.admin.campaign_words import explain, explain_reasons
 from campaigns.admin.pages import refuse
 from campaigns.audiences.sheets import SheetRefused
 from campaigns.errors import CampaignError
@@ -266,9 +266,10 @@ class SendPages:
         submission = checking.find_submission(send)
         page = outcome.page_messages(submission, number=request.GET.get("page", ""), size=_PER_PAGE)
         rows = outcome.list_outcomes(submission, list(page)) if submission else []
+        shown = [(row, explain(row.code) if row.code else "") for row in rows]
         owner, about = str(send.account.public_id), Ref("campaign", str(send.public_id))
         audit.note("phi.viewed", owner=owner, actor=Ref("person", str(by.id)), about=about, data={"masked": len(rows)})
-        response = self._show(request, send, "messages.html", title="Messages", page=page, rows=rows)
+        response = self._show(request, send, "messages.html", title="Messages", page=page, rows=shown)
         response["Cache-Control"] = "no-store"
         return response
 
