@@ -164,6 +164,7 @@ class SendPages:
         return self.admin.show_form(
             request, TrialForm(request.POST or None, people=people), act, title="Send a test", obj=send, send=send,
             template=f"{_FOLDER}/test.html", people=people, button="Send the test",
+            intro="One mail leaves at once, by the way the real ones will take. It holds made-up values, never a recipient's.",
         )  # fmt: skip
 
     # --- Submitting ------------------------------------------------------------------------------
