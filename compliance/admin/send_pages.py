@@ -120,17 +120,21 @@ class SendPages:
         drafting.check_may_write(by)
         form = UploadForm(request.POST or None, request.FILES or None)
         problems: tuple[object, ...] = ()
+        unshown = 0
         if request.method == "POST" and form.is_valid():
             try:
                 recipients.upload_recipients(send, form.upload(), by=by, now=timezone.now())
             except CampaignError as error:
                 refuse(form, error)
-                problems = error.problems if isinstance(error, SheetRefused) else ()
+                if isinstance(error, SheetRefused):
+                    problems, unshown = error.problems, error.count - len(error.problems)
                 if error.code == "recipients.shifted":
                     form.show_shift()
             else:
                 return self._to(send)
-        return self._show(request, send, "recipients.html", title="Recipients", form=form, problems=problems)
+        return self._show(
+            request, send, "recipients.html", title="Recipients", form=form, problems=problems, unshown=unshown
+        )
 
     def confirm_samples(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Names and addresses of the masked rows belong together."""
