@@ -136,6 +136,12 @@ def test_after_a_complaint_they_follow_only_when_somebody_says_so(office: HipaaO
     page = text(office.author.get(url(send)))
     assert "The others leave only when somebody says so" in page
     assert "1 was called spam" in page
+    question = text(office.author.get(url(send, "release")))
+    assert "Send the other 25 although something went wrong?" in question
+    assert "What has left cannot be called back" in question
+    messages = text(office.author.get(url(send, "messages")))
+    assert "Waiting until the first messages have arrived" in messages
+    assert "hipaa.batch-paused" not in messages
 
 
 def bouncing(peer: Conversation, verb: str, what: bytes) -> bytes | None:

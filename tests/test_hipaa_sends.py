@@ -256,6 +256,15 @@ def test_a_file_with_more_less_or_other_than_declared_is_refused(office: HipaaOf
     assert not Message.objects.exists()
 
 
+def test_of_many_bad_rows_the_first_are_named_and_the_others_counted(office: HipaaOffice) -> None:
+    send = office.draft()
+    office.declare(send)
+    page = text(office.upload(send, b"Email,First name,Visit\n" + b"no address,Ann,1 May 2027\n" * 1030))
+    assert "Row 21</strong>" in page
+    assert "Row 22</strong>" not in page
+    assert "And 1,010 more" in page
+
+
 def test_another_file_destroys_the_keys_of_the_last(office: HipaaOffice) -> None:
     send = office.ready()
     old = Message.objects.order_by("pk").first()

@@ -109,6 +109,20 @@ def test_an_author_writes_a_page_and_looks_at_it(client: Client, db: None) -> No
     assert "already" in client.post(f"{SCREEN}add/", entered).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("field", "words"), [("heading", "Enough {{ product"), ("text", "Because {{ }}"), ("button", "No {{ product }}")]
+)
+def test_a_page_on_which_readers_would_see_braces_is_not_saved(
+    client: Client, db: None, field: str, words: str
+) -> None:
+    sign_in(client, make_user(make_account(), role=Role.AUTHOR))
+    given = {"name": "Tea", "language": "en", "heading": "", "text": "", "button": "", field: words}
+    answer = html.unescape(client.post(f"{SCREEN}add/", given).content.decode())
+    assert "Not saved yet" in answer
+    assert words in answer
+    assert not LandingPage.objects.exists()
+
+
 class TestInTheBrowser:
     pytestmark = MARKS
 

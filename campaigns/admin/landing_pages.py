@@ -15,7 +15,7 @@ from campaigns.accounts.branding import describe_brand
 from campaigns.admin.rights import Right
 from campaigns.admin.scoping import AccountScopedAdmin, AccountScopedForm
 from campaigns.models import LandingPage
-from campaigns.tracking.unsubscribe import preview_page
+from campaigns.tracking.unsubscribe import has_stray_braces, preview_page
 
 
 class LandingPageForm(AccountScopedForm):
@@ -26,11 +26,20 @@ class LandingPageForm(AccountScopedForm):
         help_texts: ClassVar[dict[str, str]] = {
             "name": "For yourselves: readers do not see it.",
             "language": "Of everything on the page that is not written here.",
-            "heading": "Empty: “Do you want to unsubscribe?”. {{ name }} stands for what a program gives.",
-            "text": "Such as why people got your mail. {{ name }} stands for what a program gives.",
-            "button": "Empty: “Unsubscribe from” and what is left. What is left stands above it in any case.",
+            "heading": "Empty: “Do you want to unsubscribe?”. For {{ name }} stands what the program gave with the mail, or nothing.",
+            "text": "Such as why people got your mail. {{ name }} may stand here as well.",
+            "button": "Empty: “Unsubscribe from” and the list. With words of your own, that sentence stands above the button.",
         }
         widgets: ClassVar[dict[str, forms.Widget]] = {"text": forms.Textarea(attrs={"rows": 3})}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        for field in ("heading", "text"):
+            if has_stray_braces(cleaned.get(field, "")):
+                self.add_error(field, "A name stands in two braces on each side, such as {{ product }}.")
+        if "{{" in cleaned.get("button", "") or "}}" in cleaned.get("button", ""):
+            self.add_error("button", "The button holds no names: write them in the heading or the words below it.")
+        return cleaned
 
 
 @admin.register(LandingPage)

@@ -92,6 +92,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "domain.spf-terms-invalid": ("spf_terms",),
     "domain.reports-to-odd": ("reports_to",),
     "report": ("reports",),
+    "replies": ("address",),
     "address": ("address", "email", "to", "name", "return_path"),
     "domain": ("email", "name", "return_path"),
     "import": ("file",),

@@ -39,8 +39,9 @@ class SealpostAdmin(OwnPages, _ModelAdmin):
     empty_value_display = "–"
     list_per_page = 50
     show_full_result_count = False
-    # What the list page says under its title, and on its button.
+    # What the list page says under its title, where nothing is on it, and on its button.
     list_lead: ClassVar[str] = ""
+    list_empty: ClassVar[str] = ""
     add_label: ClassVar[str] = ""
     change_form_template = "admin/change_form.html"
 

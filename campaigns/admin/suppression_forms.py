@@ -79,6 +79,10 @@ class NewSuppressionForm(_ScopeForm):
             reason = self.fields["reason"]
             assert isinstance(reason, forms.ChoiceField)
             reason.choices = [*_REASONS, *_HIPAA_REASONS]
+            reason.help_text = (
+                "The last three need a note. Who revoked their authorization gets no marketing; with a restriction, or for"
+                " those who want no email, it is nothing at all."
+            )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -121,6 +125,11 @@ class LiftForm(forms.Form):
         super().__init__(*args, **kwargs)
         if row.reason not in THEIR_OWN:
             del self.fields["asked"]
+        elif row.reason in HIPAA_REASONS:
+            self.fields["asked"].label = "They asked for it themselves, and that is on file"
+            self.fields[
+                "note"
+            ].help_text = "Where it is on file, such as the number of the request. It is kept with your name."
 
     def clean_note(self) -> str:
         note: str = self.cleaned_data["note"]

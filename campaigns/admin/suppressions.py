@@ -19,7 +19,7 @@ from campaigns.admin.suppression_files import SuppressionFiles
 from campaigns.admin.suppression_forms import SCOPES, THEIR_OWN, LiftForm, NewSuppressionForm
 from campaigns.audiences import suppression
 from campaigns.errors import AddressError
-from campaigns.models import Contact, ContactList, Suppression, SuppressionScope
+from campaigns.models import HIPAA_REASONS, Contact, ContactList, Suppression, SuppressionScope
 
 _FOLDER = "admin/campaigns/suppression"
 
@@ -122,6 +122,7 @@ class SuppressionAdmin(RoomScreen):
             template=f"{_FOLDER}/page.html",
             row=row,
             is_their_own=row.reason in THEIR_OWN,
+            is_hipaa=row.reason in HIPAA_REASONS,
             may_change=self.has_change_permission(request, row),
         )
 

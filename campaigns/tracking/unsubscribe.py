@@ -107,6 +107,12 @@ def _read_wording(claim: _Claim) -> Wording:
     return replace(wording, text=write(wording.text), heading=write(wording.heading).strip())
 
 
+def has_stray_braces(text: str) -> bool:
+    """Whether readers would see braces: those of a name that is not closed, not begun, or empty."""
+    rest = _NAME.sub("", text)
+    return "{{" in rest or "}}" in rest
+
+
 def _chosen_page(submission: Submission) -> LandingPage | None:
     """None as well for one that was deleted since."""
     chosen = submission.options.get("landing_page")

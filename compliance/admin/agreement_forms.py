@@ -110,7 +110,10 @@ class ReplyMailboxForm(forms.Form):
     """One mailbox, and the statement about it in the words that are kept."""
 
     address = forms.CharField(max_length=254, help_text="Where people's answers go, such as care@clinic.example.")
-    attested = forms.BooleanField(label=replies.WORDING)
+    attested = forms.BooleanField(
+        label=replies.WORDING,
+        error_messages={"required": "Tick it if all of it is so; otherwise answers may not go there."},
+    )
 
 
 class NewTermsForm(forms.Form):

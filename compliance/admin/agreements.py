@@ -210,7 +210,8 @@ class BaaAdmin(OversightScreen):
         return self._act(
             request, ConfirmForm(request.POST or None), do, account, title=f"Withdraw {row.address}?", button="Withdraw",
             button_class="btn-danger",
-            intro="HIPAA mail that would be answered there is held at once, and refused at the endpoint.",
+            intro="HIPAA mail that would be answered there is held at once, and programs that send such mail are refused. It can be"
+            " attested again later.",
         )  # fmt: skip
 
     def end(self, request: HttpRequest, public_id: UUID) -> HttpResponse:

@@ -22,6 +22,9 @@ class SelfCheckAdmin(OversightScreen):
     list_lead: ClassVar[str] = (
         "Once a year the installation checks its own safeguards, and keeps what it found. It is no certificate: there is none."
     )
+    list_empty: ClassVar[str] = (
+        "The first check is made within a day of the installation's start, and the next one a year later."
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:  # noqa: ARG002
         rows: QuerySet[Any] = SelfCheck.objects.order_by("-at")

@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from django.utils import timezone
 
-from campaigns.admin.campaign_words import explain_reasons
+from campaigns.admin.campaign_words import explain, explain_reasons
 from campaigns.admin.pages import refuse
 from campaigns.audiences.sheets import SheetRefused
 from campaigns.errors import CampaignError
@@ -120,17 +120,21 @@ class SendPages:
         drafting.check_may_write(by)
         form = UploadForm(request.POST or None, request.FILES or None)
         problems: tuple[object, ...] = ()
+        unshown = 0
         if request.method == "POST" and form.is_valid():
             try:
                 recipients.upload_recipients(send, form.upload(), by=by, now=timezone.now())
             except CampaignError as error:
                 refuse(form, error)
-                problems = error.problems if isinstance(error, SheetRefused) else ()
+                if isinstance(error, SheetRefused):
+                    problems, unshown = error.problems, error.count - len(error.problems)
                 if error.code == "recipients.shifted":
                     form.show_shift()
             else:
                 return self._to(send)
-        return self._show(request, send, "recipients.html", title="Recipients", form=form, problems=problems)
+        return self._show(
+            request, send, "recipients.html", title="Recipients", form=form, problems=problems, unshown=unshown
+        )
 
     def confirm_samples(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Names and addresses of the masked rows belong together."""
@@ -164,6 +168,7 @@ class SendPages:
         return self.admin.show_form(
             request, TrialForm(request.POST or None, people=people), act, title="Send a test", obj=send, send=send,
             template=f"{_FOLDER}/test.html", people=people, button="Send the test",
+            intro="One mail leaves at once, by the way the real ones will take. It holds made-up values, never a recipient's.",
         )  # fmt: skip
 
     # --- Submitting ------------------------------------------------------------------------------
@@ -266,9 +271,10 @@ class SendPages:
         submission = checking.find_submission(send)
         page = outcome.page_messages(submission, number=request.GET.get("page", ""), size=_PER_PAGE)
         rows = outcome.list_outcomes(submission, list(page)) if submission else []
+        shown = [(row, explain(row.code) if row.code else "") for row in rows]
         owner, about = str(send.account.public_id), Ref("campaign", str(send.public_id))
         audit.note("phi.viewed", owner=owner, actor=Ref("person", str(by.id)), about=about, data={"masked": len(rows)})
-        response = self._show(request, send, "messages.html", title="Messages", page=page, rows=rows)
+        response = self._show(request, send, "messages.html", title="Messages", page=page, rows=shown)
         response["Cache-Control"] = "no-store"
         return response
 

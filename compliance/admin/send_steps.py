@@ -47,7 +47,7 @@ RESUME = Step(
 RELEASE = Step(
     "release",
     "Did the first {first} arrive as they should?",
-    "{standing} The other {held} leave as they were approved.",
+    "{standing} The other {held} {leave} at once, as they were approved. What has left cannot be called back.",
     "Yes, send the other {held}",
     "The others leave now.",
 )
@@ -63,12 +63,17 @@ CANCEL = Step(
 
 def ask_to_release(standing: Standing) -> Step:
     """RELEASE about the first messages of one send."""
-    numbers = {"first": f"{standing.batch.size:,}", "held": f"{standing.held:,}", "standing": say_standing(standing)}
+    numbers = {
+        "first": f"{standing.batch.size:,}", "held": f"{standing.held:,}", "standing": say_standing(standing),
+        "leave": "leaves" if standing.held == 1 else "leave",
+    }  # fmt: skip
+    title = RELEASE.title if standing.is_clean else "Send the other {held} although something went wrong?"
     return replace(
         RELEASE,
-        title=RELEASE.title.format(**numbers),
+        title=title.format(**numbers),
         text=RELEASE.text.format(**numbers),
         button=RELEASE.button.format(**numbers),
+        is_danger=not standing.is_clean,
     )
 
 

@@ -73,7 +73,7 @@ class SelfCheck(models.Model):
         indexes = [models.Index(fields=["at"], name="self_check_at")]
 
     def __str__(self) -> str:
-        return f"Self-check of {self.at:%Y-%m-%d}"
+        return f"Self-check of {self.at:%-d %b %Y}"
 
 
 class Incident(models.Model):
