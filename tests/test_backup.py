@@ -11,7 +11,7 @@ import pytest
 
 from tests.installation import Installation, installed
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.django_db]  # whole processes start, migrate and work
+pytestmark = [pytest.mark.timeout(600), pytest.mark.django_db]  # whole processes start, migrate and work
 
 FILL = """
 from tests.hipaa import make_clinic, make_send

@@ -85,6 +85,7 @@ def test_sqlite_waits_for_the_write_lock_instead_of_failing(tmp_path: Path) -> N
     assert result.stdout.split() == ["wal", "20000", "1", "1", "True"]
 
 
+@pytest.mark.timeout(300)  # a whole database is migrated first
 def test_two_writers_on_sqlite_take_turns(tmp_path: Path) -> None:
     code = (
         "import time\n"
