@@ -41,9 +41,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {queued})
 """
 # Arrays: a parameter for each column instead of one for each value.
 _INSERT_BOTH = """
-WITH made AS (
-    INSERT INTO campaigns_submission ({submission}) VALUES {rows} RETURNING id AS submission_id, public_id AS owner
-)
+WITH made AS ({insert_submissions})
 INSERT INTO campaigns_message (submission_id, {given}, state, attempts, claimed_by, error_code)
 SELECT submission_id, {given}, {queued}
 FROM unnest(
@@ -56,8 +54,8 @@ ORDER BY number
 
 
 def _fill(statement: str, *, count: int) -> str:
-    rows = ", ".join([_SUBMISSION_ROW] * count)
-    return statement.format(submission=_SUBMISSION, given=_GIVEN, queued=_QUEUED, rows=rows)
+    first = _INSERT_SUBMISSIONS.format(submission=_SUBMISSION, rows=", ".join([_SUBMISSION_ROW] * count))
+    return statement.format(insert_submissions=first, given=_GIVEN, queued=_QUEUED)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -97,7 +95,7 @@ def insert_mails(submissions: Sequence[Submission], messages: Sequence[NewMessag
             cursor.execute(_fill(_INSERT_BOTH, count=count), [*values, *(list(column) for column in columns)])
         return
     with transaction.atomic(), open_cursor() as cursor:
-        cursor.execute(_fill(_INSERT_SUBMISSIONS, count=count), values)
+        cursor.execute(_fill("{insert_submissions}", count=count), values)
         numbers = {owner: number for number, owner in cursor.fetchall()}
         numbered = [(numbers[entry.submission.public_id.hex], *_given(database, entry)) for entry in messages]
         cursor.executemany(_fill(_INSERT_MESSAGE, count=count), numbered)
