@@ -25,6 +25,14 @@ RCPT_REPLIES = {
 _MAIL_REPLIES = {"odd": "251 2.1.5 Accepted for somebody else"}
 
 
+class _Peer(SMTP):
+    is_gone = False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_gone = True
+        super().connection_lost(error)
+
+
 class ScriptedServer:
     """Keeps (recipient, bytes) of every mail accepted, and its return path in `paths`; `hangup@` closes at RCPT, `unknown@` after the final dot.
 
@@ -36,6 +44,7 @@ class ScriptedServer:
         self.paths: list[str] = []
         self.connections = 0
         self.port = 0
+        self._peers: list[_Peer] = []
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
 
@@ -49,21 +58,22 @@ class ScriptedServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        protocols: list[SMTP] = []
-
-        def connect() -> SMTP:
-            protocols.append(SMTP(self, loop=self._loop, enable_SMTPUTF8=False))
-            return protocols[-1]
-
-        server = await self._loop.create_server(connect, "127.0.0.1", 0)
+        server = await self._loop.create_server(self._meet, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for protocol in protocols:
-            if protocol.transport is not None:
-                protocol.transport.close()
-        await asyncio.sleep(0.05)  # transports close on the next turns of the loop
+        # One that was accepted a moment ago gets its transport only some turns of the loop later.
+        async with asyncio.timeout(10):
+            while waiting := [peer for peer in self._peers if not peer.is_gone]:
+                for peer in waiting:
+                    if isinstance(peer.transport, asyncio.Transport):
+                        peer.transport.abort()
+                await asyncio.sleep(0)
+
+    def _meet(self) -> _Peer:
+        self._peers.append(_Peer(self, loop=self._loop, enable_SMTPUTF8=False))
+        return self._peers[-1]
 
     async def handle_EHLO(
         self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
