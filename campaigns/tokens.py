@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
@@ -37,9 +37,18 @@ _BOUNCE_MAC_BYTES = 9
 
 def address_key(address: Address, *, account: UUID) -> str:
     """The blind index of an address within one account: 43 characters of base64url."""
-    message = account.bytes + b"\0" + address.key.encode()
-    digest = hmac.digest(_index_key(settings.KEY_RING.index, account), message, hashlib.sha256)
-    return base64.urlsafe_b64encode(digest)[:-1].decode("ascii")
+    return blind_index(account)(address)
+
+
+def blind_index(account: UUID) -> Callable[[Address], str]:
+    """address_key for many addresses of one account."""
+    key, owner = _index_key(settings.KEY_RING.index, account), account.bytes + b"\0"
+
+    def index(address: Address) -> str:
+        digest = hmac.digest(key, owner + address.key.encode(), "sha256")
+        return binascii.b2a_base64(digest, newline=False)[:-1].translate(_URL_SAFE).decode("ascii")
+
+    return index
 
 
 @lru_cache(maxsize=1024)

@@ -102,13 +102,13 @@ MIDDLEWARE = [
     "campaigns.web.visits.VisitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "campaigns.web.policy.PolicyMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "campaigns.web.for_people.PolicyMiddleware",
+    "campaigns.web.for_people.SessionMiddleware",
     "compliance.admin.uploads.SealedUploadMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "campaigns.web.for_people.AuthenticationMiddleware",
+    "campaigns.web.for_people.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

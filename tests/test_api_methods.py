@@ -97,6 +97,15 @@ def test_every_401_says_how_to_come_in(client: Client, path: str) -> None:
     assert schemes == ["App", "Basic", "Bearer"]
 
 
+@pytest.mark.django_db
+def test_no_cookie_says_who_a_program_is(admin_client: Client) -> None:
+    """Somebody signed in is nobody here, and their session is not even looked for."""
+    response = admin_client.get("/email/1/suppressions")
+    assert response.status_code == 401
+    assert "Cookie" not in response.headers.get("Vary", "")
+    assert not hasattr(response.wsgi_request, "session")
+
+
 def test_no_operation_hides_another() -> None:
     """Two routers with the same path would answer each other's methods with 405."""
     for path, methods in PATHS.items():

@@ -63,6 +63,14 @@ def test_each_recipient_gets_a_mail_and_an_id_of_their_own(program: Program) -> 
     assert sorted(str(mail["to"]) for mail in program.work()) == ["ann@example.com", "bob@example.com"]
 
 
+def test_ids_of_callers_are_kept_to_the_letter(program: Program) -> None:
+    names = ['a "quoted" one', "back\\slash", "{braces},commas", "NULL", "é\u2028 ", "{}"]
+    people = [{"destination": f"p{number}@example.com", "messageId": name} for number, name in enumerate(names)]
+    answer = program.send(destinations=[{"to": people}])
+    assert [entry["messageId"] for entry in answer["messages"]] == names
+    assert list(Message.objects.order_by("pk").values_list("client_id", flat=True)) == names
+
+
 def test_with_preserved_recipients_everybody_sees_the_list_and_one_id_is_told(program: Program) -> None:
     group = {
         "to": [{"destination": "Ann <ann@example.com>"}, {"destination": "bob@example.com"}],

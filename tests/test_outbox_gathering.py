@@ -80,6 +80,68 @@ def test_whoever_comes_while_another_stores_is_stored_with_all_the_others_that_c
     assert told == {str(row.public_id) for row in Message.objects.all()}
 
 
+class NoCounter:
+    """Notes how many came together, and stores nothing."""
+
+    def __init__(self) -> None:
+        self.groups: list[int] = []
+
+    def __call__(self, batches: list[Batch], **_: Any) -> Any:
+        self.groups.append(len(batches))
+        return [[] for _ in batches]
+
+
+def test_whoever_is_on_the_way_is_waited_for() -> None:
+    program, counter = Program(), NoCounter()
+    gathering = Gathering(counter, patience=20)
+    on_the_way = threading.Event()
+
+    @gathering.expects
+    def dawdle() -> Any:
+        on_the_way.set()
+        while not len(gathering):
+            time.sleep(0.005)
+        return gathering.accept(batch(program, "second@example.com"), now=timezone.now())
+
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(dawdle)
+        assert on_the_way.wait(20)
+        gathering.accept(batch(program, "first@example.com"), now=timezone.now())
+        second.result()
+    assert counter.groups == [2]
+
+
+def test_whoever_turns_back_on_the_way_is_not_waited_for() -> None:
+    program, counter = Program(), NoCounter()
+    gathering = Gathering(counter, patience=60)
+    on_the_way = threading.Event()
+
+    @gathering.expects
+    def turn_back() -> None:
+        on_the_way.set()
+        while not len(gathering):
+            time.sleep(0.005)
+
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(turn_back)
+        assert on_the_way.wait(20)
+        began = time.monotonic()
+        gathering.accept(batch(program, "first@example.com"), now=timezone.now())
+        second.result()
+    assert counter.groups == [1]
+    assert time.monotonic() - began < 30
+
+
+def test_a_caller_that_is_alone_waits_for_nobody() -> None:
+    program, counter = Program(), NoCounter()
+    gathering = Gathering(counter, patience=60)
+    began = time.monotonic()
+    for _ in range(2):
+        gathering.expects(lambda: gathering.accept(batch(program, "p@example.com"), now=timezone.now()))()
+    assert counter.groups == [1, 1]
+    assert time.monotonic() - began < 30
+
+
 def test_a_batch_the_database_does_not_take_costs_the_others_nothing() -> None:
     program = Program()
     people = ("p0@example.com", "p1@example.com", "poison@example.com")

@@ -56,7 +56,7 @@ def test_a_prepared_row_is_the_one_the_queryset_gives_with_what_it_selects_besid
     ("model", "written"),
     [
         (Submission, rows._SUBMISSION),
-        (Message, f"submission_id, {rows._GIVEN}, state, attempts, claimed_by, error_code"),
+        (Message, f"{rows._OF_SUBMISSION}, {rows._GIVEN}, state, attempts, claimed_by, error_code"),
     ],
 )
 def test_no_column_without_a_default_of_the_databases_own_is_forgotten(model: type[models.Model], written: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 from collections.abc import Iterator
@@ -116,6 +117,12 @@ def test_the_authenticated_context_is_canonical_json() -> None:
     """What is sealed today must open after any refactoring: the exact bytes are a format."""
     assert sealing._aad(1, {"b": 'é"', "a": "x"}) == b'{"a":"x","b":"\\u00e9\\"","v":1}'
     assert sealing._aad(2, {"id": "7"}) == b'{"id":"7","v":2}'
+
+
+@given(st.dictionaries(st.sampled_from(["account", "id", "thing", "zone"]), st.text() | st.uuids().map(str)))
+def test_the_context_written_quickly_is_the_same_json(place: dict[str, str]) -> None:
+    canonical = json.dumps({"v": 2, **place}, sort_keys=True, separators=(",", ":")).encode()
+    assert sealing._aad(2, place) == canonical
 
 
 def test_many_values_are_sealed_like_one() -> None:

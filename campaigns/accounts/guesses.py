@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
+from django.conf import settings
 from django.core.cache import cache
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
@@ -30,6 +32,13 @@ _own = LocMemCache("guesses", {"OPTIONS": {"MAX_ENTRIES": 10_000}})
 
 def place_of_remote(remote: str) -> str:
     """Where guesses come from: an IPv4 address or an IPv6 network; '' for a socket without address, which is not counted."""
+    return _place_of_remote(remote, settings.SECRET_KEY)
+
+
+# Callers come again and again from the same few addresses.
+@lru_cache(maxsize=4096)
+def _place_of_remote(remote: str, secret: str) -> str:
+    del secret  # the digest is made with it
     address = read_remote(remote)
     if address is None:
         return ""

@@ -42,7 +42,8 @@ class Allow:
 
 
 def _authenticate(request: HttpRequest, *, now: datetime) -> Credential:
-    header = request.headers.get("Authorization", "")
+    # Not `request.headers`, which takes every header there is to pieces.
+    header = request.META.get("HTTP_AUTHORIZATION", "")
     remote = find_remote(request.META, behind_proxy=settings.BEHIND_PROXY)
     return keys.authenticate(header, remote=remote, now=now)
 

@@ -88,7 +88,7 @@ def send_mime_email(request: HttpRequest, body: MimeRequest) -> HttpResponse:
     def make() -> bytes:
         return encode(_answer(batch, now=now))
 
-    given = request.headers.get(schemas.IDEMPOTENCY, "")[:200]
+    given = request.META.get(schemas.IDEMPOTENCY_META, "")[:200]
     named = (("header", given), ("bulk", body.bulk_id), ("message", controls.message_id))
     keys = [f"{kind}:{name}" for kind, name in named if name]
     text = body.model_dump_json(exclude_unset=True).encode() if keys else b""

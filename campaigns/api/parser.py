@@ -10,6 +10,7 @@ from ninja.errors import HttpError
 from ninja.parser import Parser
 
 _DEEPEST = 20
+_NESTED = {dict, list}
 
 
 class TrimmingParser(Parser):
@@ -20,7 +21,7 @@ class TrimmingParser(Parser):
         if kind and kind != "application/json" and not kind.endswith("+json"):
             raise HttpError(415, "")
         try:
-            return _trim(json.loads(request.body, parse_constant=_refuse), depth=0)
+            return _trim(json.loads(request.body, parse_constant=_refuse), 0)
         except (ValueError, RecursionError):
             raise HttpError(400, "") from None
 
@@ -29,11 +30,14 @@ def _refuse(_: str) -> None:
     raise ValueError("not a number of JSON")
 
 
-def _trim(value: Any, *, depth: int) -> Any:
+def _trim(value: Any, depth: int) -> Any:
     if depth > _DEEPEST:
         raise ValueError("too deep")
-    if isinstance(value, dict):
-        return {str(name).strip(): _trim(entry, depth=depth + 1) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_trim(entry, depth=depth + 1) for entry in value]
+    # Looked at here, not by a call of its own: most of what a body holds are texts.
+    if type(value) is dict:
+        return {
+            name.strip(): _trim(entry, depth + 1) if type(entry) in _NESTED else entry for name, entry in value.items()
+        }
+    if type(value) is list:
+        return [_trim(entry, depth + 1) if type(entry) in _NESTED else entry for entry in value]
     return value

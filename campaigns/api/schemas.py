@@ -287,7 +287,7 @@ class ApiException(Wire):
     request_error: RequestError
 
 
-IDEMPOTENCY = "Idempotency-Key"
+IDEMPOTENCY, IDEMPOTENCY_META = "Idempotency-Key", "HTTP_IDEMPOTENCY_KEY"
 IDEMPOTENCY_PARAMETER: dict[str, Any] = {
     "in": "header",
     "name": IDEMPOTENCY,

@@ -10,6 +10,7 @@ from uuid import uuid4
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
+from ninja.decorators import decorate_view
 
 from campaigns.accounts.keys import Credential
 from campaigns.api import form_sending, schemas
@@ -38,6 +39,7 @@ MOST_DAYS, MOST_DAYS_BY_FORM = 5, 30
     by_alias=True,
     openapi_extra={"parameters": [schemas.IDEMPOTENCY_PARAMETER]},
 )
+@decorate_view(_gathering.expects)
 def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse:
     """Up to 1,000 recipients over all messages. The 200 comes when every mail is stored for good."""
     now = timezone.now()
@@ -59,6 +61,7 @@ def send_email(request: HttpRequest, body: schemas.EmailRequest) -> HttpResponse
     by_alias=True,
     openapi_extra={**form_sending.DESCRIPTION, "parameters": [schemas.IDEMPOTENCY_PARAMETER]},
 )
+@decorate_view(_gathering.expects)
 def send_email_by_form(request: HttpRequest) -> HttpResponse:
     """The operation before `send_email`: multipart/form-data, part names in any case."""
     now = timezone.now()
@@ -91,7 +94,7 @@ def send_composed(
 ) -> HttpResponse:
     """Store what was composed and answer; `key` names the address in the answer. Raises CampaignError."""
     credential: Credential = request.auth  # type: ignore[attr-defined]
-    given = request.headers.get(schemas.IDEMPOTENCY, "")[:200]
+    given = request.META.get(schemas.IDEMPOTENCY_META, "")[:200]
     keys = [*([f"header:{given}"] if given else []), *_keys(body, bulk_id)]
     is_many = len(composed.requests) > 1 or send_at > now or sum(len(r.groups[0].to) for r in composed.requests) > 1
     shown = bulk_id or (uuid4().hex if is_many else "")

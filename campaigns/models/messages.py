@@ -42,7 +42,7 @@ class Message(Public):
     # Nobody looks messages up by contact on the hot path; deleting a contact empties the column. One deleted while its
     # message is being written leaves its number behind, which reads as a contact that is gone.
     contact = models.ForeignKey(
-        Contact, null=True, on_delete=models.SET_NULL, related_name="messages", db_constraint=False
+        Contact, null=True, on_delete=models.SET_NULL, related_name="messages", db_index=False, db_constraint=False
     )
     recipient = models.CharField(max_length=254)
     recipient_domain = models.CharField(max_length=255)
@@ -78,6 +78,7 @@ class Message(Public):
             ),
             models.Index(fields=["client_id"], name="message_client_id", condition=~Q(client_id="")),
             models.Index(fields=["done_at"], name="message_await_report", condition=Q(awaits_report=True)),
+            models.Index(fields=["contact"], name="message_contact", condition=Q(contact__isnull=False)),
             # Why some did not arrive: few rows, asked again and again by the page of a running campaign.
             models.Index(fields=["submission", "error_code"], name="message_reasons", condition=~Q(error_code="")),
         ]

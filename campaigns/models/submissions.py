@@ -67,16 +67,21 @@ class Submission(Public, Stamped):
     let it go on.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="submissions")
-    campaign = models.ForeignKey(Campaign, null=True, on_delete=models.CASCADE, related_name="submissions")
+    # A row for each request of a program: an index costs more than the row, so those below hold only what is looked up.
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="submissions", db_index=False)
+    campaign = models.ForeignKey(
+        Campaign, null=True, on_delete=models.CASCADE, related_name="submissions", db_index=False
+    )
     door = models.CharField(max_length=8, choices=Door)
     lane = models.CharField(max_length=8, choices=Lane, default=Lane.STANDARD)
     purpose = models.CharField(max_length=13, choices=Purpose)
     state = models.CharField(max_length=9, choices=SubmissionState, default=SubmissionState.PLANNING)
-    content = models.ForeignKey(TemplateVersion, null=True, on_delete=models.PROTECT, related_name="submissions")
+    content = models.ForeignKey(
+        TemplateVersion, null=True, on_delete=models.PROTECT, related_name="submissions", db_index=False
+    )
     payload_sealed = models.BinaryField(null=True)
     webhook_sealed = models.BinaryField(null=True)
-    sender = models.ForeignKey(Sender, null=True, on_delete=models.PROTECT, related_name="submissions")
+    sender = models.ForeignKey(Sender, null=True, on_delete=models.PROTECT, related_name="submissions", db_index=False)
     domain = models.ForeignKey(Domain, null=True, on_delete=models.SET_NULL, related_name="submissions")
     from_address = models.CharField(max_length=320, blank=True, default="")
     bulk_id = models.CharField(max_length=100, blank=True, default="")
@@ -89,7 +94,7 @@ class Submission(Public, Stamped):
     report_level = models.PositiveSmallIntegerField(
         choices=ReportLevel, default=ReportLevel.FINAL, db_default=ReportLevel.FINAL
     )
-    transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="submissions")
+    transport = models.ForeignKey(Transport, on_delete=models.PROTECT, related_name="submissions", db_index=False)
     options = models.JSONField(default=dict)
     send_at = models.DateTimeField()
     valid_until = models.DateTimeField()
@@ -117,7 +122,11 @@ class Submission(Public, Stamped):
             models.Index(
                 fields=["account", "bulk_id"], name="submission_bulk", condition=~Q(bulk_id="") & Q(door__in=API_DOORS)
             ),
-            models.Index(fields=["account", "-id"], name="submission_api_log", condition=Q(door__in=API_DOORS)),
+            models.Index(fields=["account", "-id"], name="submission_log"),
+            models.Index(fields=["campaign"], name="submission_campaign", condition=Q(campaign__isnull=False)),
+            models.Index(fields=["content"], name="submission_content", condition=Q(content__isnull=False)),
+            models.Index(fields=["sender"], name="submission_sender", condition=Q(sender__isnull=False)),
+            models.Index(fields=["transport"], name="submission_waiting", condition=Q(waits_until__isnull=False)),
         ]
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
+from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -140,13 +141,14 @@ def content_scope(submission: Submission) -> vault.KeyScope | None:
 
 
 def _without_files(part: Any) -> dict[str, Any]:
-    names = _names_of(type(part))  # type: ignore[arg-type] # mypy holds that classes cannot be hashed
-    return {name: value for name in names if not isinstance(value := getattr(part, name), bytes)}
+    names, values_of = _texts_of(type(part))  # type: ignore[arg-type] # mypy holds that classes cannot be hashed
+    return dict(zip(names, values_of(part), strict=True))
 
 
 @cache
-def _names_of(kind: type) -> tuple[str, ...]:
-    return tuple(entry.name for entry in fields(kind))
+def _texts_of(kind: type) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
+    names = [entry.name for entry in fields(kind) if entry.type not in ("bytes", bytes)]
+    return names, attrgetter(*names)
 
 
 # json.dumps would make an encoder for each call.
@@ -239,14 +241,6 @@ def _context(submission: Submission, field: str = "payload") -> dict[str, str]:
     return {"account": account, "thing": "submission", "id": mine, "field": field}
 
 
-def seal_personal(submission: Submission, personal: Personal, *, message_id: str, address_key: str) -> bytes | None:
-    """One recipient's part as the message keeps it; None when there is nothing special about them."""
-    if personal == NOBODY_SPECIAL:
-        return None
-    context = personal_context(submission, message_id, address_key=address_key)
-    return vault.seal(_write_personal(personal), content_scope(submission), **context)
-
-
 def _write_personal(personal: Personal) -> bytes:
     # By hand: a request has a thousand of them, and asdict() copies whatever is in the values.
     kept = {"heading": personal.heading, "part": personal.part, "name": personal.name, "values": personal.values}
@@ -271,16 +265,27 @@ class Sealed(Protocol):
 _Sealed = TypeVar("_Sealed", bound=Sealed)
 
 
-def seal_recipients(submission: Submission, recipients: Sequence[tuple[UUID, str, Personal]]) -> list[bytes]:
-    """What messages of the HIPAA lane keep of their recipients: (public id of the message, address key, part) each.
+def seal_recipients(
+    submission: Submission, recipients: Sequence[tuple[UUID | str, str, Personal]]
+) -> list[bytes | None]:
+    """What messages keep of their recipients, (public id of the message, address key, part) each; None for nothing special.
 
-    Each opens for that message and that recipient only. Raises KeysUnavailable, Shredded.
+    Each opens for that message only, in the HIPAA lane for that recipient only, where nobody is nothing special. Raises
+    KeysUnavailable, Shredded.
     """
-    return vault.seal_many(
-        [_write_personal(personal) for _, _, personal in recipients],
-        contexts=(personal_context(submission, str(pk), address_key=key) for pk, key, _ in recipients),
-        scope=content_scope(submission),
+    special = [entry for entry in recipients if entry[2] != NOBODY_SPECIAL]
+    base = personal_context(submission, "")
+    sealed = iter(
+        vault.seal_many(
+            [_write_personal(personal) for _, _, personal in special],
+            contexts=(
+                {**base, "id": str(pk), "recipient": key} if "recipient" in base else {**base, "id": str(pk)}
+                for pk, key, _ in special
+            ),
+            scope=content_scope(submission),
+        )
     )
+    return [None if personal == NOBODY_SPECIAL else next(sealed) for _, _, personal in recipients]
 
 
 def open_recipients(

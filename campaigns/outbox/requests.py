@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -32,7 +33,7 @@ from campaigns.outbox.payload import (
     Webhook,
     seal_landing,
     seal_payload,
-    seal_personal,
+    seal_recipients,
     seal_webhook,
 )
 from campaigns.outbox.pools import choose_transport
@@ -228,26 +229,56 @@ def make_messages(
     submission: Submission, request: EmailRequest, *, batch: Batch
 ) -> tuple[list[NewMessage], list[Accepted]]:
     """The messages of a request in the order of its recipients, and what the caller is told of them."""
-    messages: dict[str, NewMessage] = {}
+    told: dict[str, str] = {}  # the id its sender knows a mail by, by address key
+    found: list[tuple[Addressee, str]] = []  # with the id its sender gave it
+    recipients: list[tuple[str, str, Personal]] = []
     answers: list[Accepted] = []
+    index = tokens.blind_index(batch.account.public_id)
     for number, group in enumerate(request.groups):
-        told: str | None = None
+        first = ""
         for part, entry in _parts(group):
-            key = tokens.address_key(entry.address, account=batch.account.public_id)
-            if key in messages:
+            key = index(entry.address)
+            if key in told:
                 # Nobody gets one mail twice: whoever is named twice has it by the first name.
-                answers.append(Accepted(entry.address, messages[key].told_id))
+                answers.append(Accepted(entry.address, told[key]))
                 continue
-            shared = told if group.together and part == "to" and told is not None else ""
-            message = _make_message(
-                submission, entry, key=key, heading=number, part=part, client_id=shared, is_trial=batch.to_sandbox
-            )
-            messages[key] = message
+            public_id = str(uuid4())
+            shared = first if group.together and part == "to" else ""
+            client_id = shared or entry.client_id
+            told[key] = client_id or public_id
+            found.append((entry, client_id))
+            mailbox = entry.address.mailbox if submission.lane == Lane.HIPAA else ""
+            recipients.append((public_id, key, Personal(number, part, entry.name, entry.values, mailbox)))
             if not shared:
-                answers.append(Accepted(entry.address, message.told_id))
-            if part == "to" and told is None:
-                told = message.told_id
-    return list(messages.values()), answers
+                answers.append(Accepted(entry.address, told[key]))
+            if part == "to" and not first:
+                first = told[key]
+    return _seal(submission, found, recipients, is_trial=batch.to_sandbox), answers
+
+
+def _seal(
+    submission: Submission,
+    found: Sequence[tuple[Addressee, str]],
+    recipients: Sequence[tuple[str, str, Personal]],
+    *,
+    is_trial: bool,
+) -> list[NewMessage]:
+    is_protected = submission.lane == Lane.HIPAA
+    return [
+        NewMessage(
+            public_id=public_id,
+            submission=submission,
+            recipient="" if is_protected else entry.address.normalized,
+            recipient_domain=entry.address.domain,
+            address_key=key,
+            personal_sealed=sealed,
+            client_id=client_id,
+            awaits_report=not is_trial,
+        )
+        for (entry, client_id), (public_id, key, _), sealed in zip(
+            found, recipients, seal_recipients(submission, recipients), strict=True
+        )
+    ]
 
 
 def _parts(group: Group) -> list[tuple[str, Addressee]]:
@@ -256,22 +287,3 @@ def _parts(group: Group) -> list[tuple[str, Addressee]]:
         *(("cc", entry) for entry in group.cc),
         *(("bcc", entry) for entry in group.bcc),
     ]
-
-
-def _make_message(
-    submission: Submission, entry: Addressee, *, key: str, heading: int, part: str, client_id: str, is_trial: bool
-) -> NewMessage:
-    public_id = uuid4()
-    is_protected = submission.lane == Lane.HIPAA
-    personal = Personal(heading, part, entry.name, entry.values, entry.address.mailbox if is_protected else "")
-    return NewMessage(
-        public_id=public_id,
-        submission=submission,
-        recipient="" if is_protected else entry.address.normalized,
-        recipient_domain=entry.address.domain,
-        address_key=key,
-        personal_sealed=seal_personal(submission, personal, message_id=str(public_id), address_key=key),
-        next_attempt_at=submission.send_at,
-        client_id=client_id or entry.client_id,
-        awaits_report=not is_trial,
-    )
