@@ -1,5 +1,4 @@
-# The steps were run one by one on Debian 12; the image itself was not built where this version was made: try it before
-# you rely on it.
+# Built by buildah where this version was made, with Debian's Python 3.11 in place of the official image.
 FROM python:3.11-slim AS build
 # Installs what uv.lock pins, by its hashes, and nothing of the tools developers use.
 COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
@@ -23,7 +22,7 @@ RUN mkdir -m 700 /tmp/var \
 
 FROM python:3.11-slim
 # One user everywhere: web and workers share VAR_DIR, and worker journals are locked and read by whoever comes after.
-RUN useradd --system --uid 10001 --home-dir /var/lib/sealpost --create-home sealpost \
+RUN useradd --uid 10001 --home-dir /var/lib/sealpost --create-home --shell /usr/sbin/nologin sealpost \
     && chmod 700 /var/lib/sealpost
 WORKDIR /srv/sealpost
 COPY --from=build /srv/sealpost /srv/sealpost
