@@ -356,7 +356,9 @@ def test_somebody_of_another_account_finds_nothing(office: HipaaOffice) -> None:
 def test_other_roles_look_and_change_nothing(office: HipaaOffice, role: Role) -> None:
     send = office.ready()
     client = office.sign_in(role)
-    assert "Upload others" not in text(client.get(url(send)))
+    page = text(client.get(url(send)))
+    assert "Upload others" not in page
+    assert "An author or a compliance officer of the account can submit it." in page
     for view in ("edit", "values", "recipients", "submit", "withdraw", "cancel", "remove"):
         assert client.get(url(send, view)).status_code == 403, view
     assert client.post(url(send, "confirm")).status_code == 403
