@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
@@ -19,9 +20,35 @@ from campaigns.admin.suppression_files import SuppressionFiles
 from campaigns.admin.suppression_forms import SCOPES, THEIR_OWN, LiftForm, NewSuppressionForm
 from campaigns.audiences import suppression
 from campaigns.errors import AddressError
-from campaigns.models import HIPAA_REASONS, Contact, ContactList, Suppression, SuppressionScope
+from campaigns.models import (
+    HIPAA_REASONS,
+    BaaStatus,
+    Contact,
+    ContactList,
+    Suppression,
+    SuppressionReason,
+    SuppressionScope,
+)
 
 _FOLDER = "admin/campaigns/suppression"
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    """Why; the wishes under HIPAA only for somebody in an account that has or had an agreement."""
+
+    title = "reason"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        under_agreement = accounts_of(request.user).exclude(baa_status=BaaStatus.NONE).exists()
+        return [
+            (reason.value, reason.label)
+            for reason in SuppressionReason
+            if under_agreement or reason not in HIPAA_REASONS
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> QuerySet[Suppression]:  # noqa: ARG002
+        return queryset.filter(reason=self.value()) if self.value() else queryset
 
 
 @admin.register(Suppression)
@@ -31,7 +58,7 @@ class SuppressionAdmin(RoomScreen):
     right_to_change: ClassVar[Right] = Right.MANAGE_SUPPRESSIONS
     list_display = ("scope_words", "reason", "list", "note", "added")
     list_display_links = ("scope_words",)
-    list_filter = ("scope", "reason")
+    list_filter = ("scope", ReasonFilter)
     list_select_related = ("list",)
     ordering = ("-pk",)
     paginator = CappedPaginator
