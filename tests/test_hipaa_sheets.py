@@ -78,13 +78,14 @@ def test_a_workbook_is_read_as_its_cells_show_it() -> None:
 
 
 @pytest.mark.parametrize("cell", ['<c s="1"><v>0.5</v></c>', '<c t="e"><v>#REF!</v></c>', '<c t="s"><v>99</v></c>'])
-def test_a_cell_that_shows_something_else_than_it_holds_refuses_its_row(cell: str) -> None:
+def test_a_cell_that_shows_something_else_than_it_holds_refuses_its_row_and_names_its_column(cell: str) -> None:
     data = (
         HEAD
         + cells("ann@example.org", "Ann", number=2)
         + f"<row r='3'><c t='inlineStr'><is><t>b@example.org</t></is></c>{cell}</row>"
     )
-    assert [problem.line for problem in refused(workbook(data)).problems] == [3]
+    [problem] = refused(workbook(data)).problems
+    assert (problem.line, problem.text.partition(":")[0]) == (3, "Column “name”")
 
 
 @pytest.mark.parametrize(

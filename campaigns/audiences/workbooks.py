@@ -34,7 +34,7 @@ SHOWN_OTHERWISE = (
     "A cell shows its number in a format of its own. Make the column text in Excel, as readers shall see it."
 )
 BROKEN_CELL = "A cell holds an error or no value of a kind that can be read."
-FAULTS = frozenset({SHOWN_OTHERWISE, BROKEN_CELL})
+_FAULTS = frozenset({SHOWN_OTHERWISE, BROKEN_CELL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class _Workbook:
         self._shared = self._read_shared()
         width, letters = 0, 0
         for element in self._elements(sheet, {"row"}):
-            cells, fault = self._read_row(element)
+            cells, fault, faulty = self._read_row(element)
             if not any(cells.values()) and not fault:
                 continue
             letters += sum(map(len, cells.values()))
@@ -166,7 +166,7 @@ class _Workbook:
                 )
             last = max((at for at, text in cells.items() if text), default=-1) + 1
             width = width or last
-            yield Row(_number_of(element), [cells.get(at, "") for at in range(max(width, last))], fault)
+            yield Row(_number_of(element), [cells.get(at, "") for at in range(max(width, last))], fault, faulty)
 
     # --- Which sheet -----------------------------------------------------------------------------
 
@@ -205,9 +205,10 @@ class _Workbook:
 
     # --- What cells say --------------------------------------------------------------------------
 
-    def _read_row(self, element: _Element) -> tuple[dict[int, str], str]:
+    def _read_row(self, element: _Element) -> tuple[dict[int, str], str, int | None]:
+        """(texts by column, the first fault, the column it is in)."""
         cells: dict[int, str] = {}
-        fault, at = "", -1
+        fault, faulty, at = "", None, -1
         for cell in element.children:
             if cell.name != "c":
                 continue
@@ -217,8 +218,9 @@ class _Workbook:
             try:
                 cells[at] = self._read_cell(cell)
             except (ValueError, OverflowError) as error:
-                fault = str(error) if str(error) in FAULTS else BROKEN_CELL
-        return cells, fault
+                if not fault:
+                    fault, faulty = str(error) if str(error) in _FAULTS else BROKEN_CELL, at
+        return cells, fault, faulty
 
     def _read_cell(self, cell: _Element) -> str:
         """What the cell shows; raises ValueError where that is not known."""
