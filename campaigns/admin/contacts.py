@@ -22,7 +22,7 @@ from campaigns.admin.inbox import recent_answers
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.audiences.consent import subscribe, unsubscribe_lists
 from campaigns.audiences.contacts import change_attributes, create_contact
 from campaigns.errors import AddressError, CampaignError

@@ -15,7 +15,8 @@ from campaigns import addresses, tokens
 from campaigns.admin.contacts import LookupForm
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
-from campaigns.admin.scoping import RoomScreen, scope_rows
+from campaigns.admin.room_screens import RoomScreen
+from campaigns.admin.scoping import scope_rows
 from campaigns.admin.suppression_files import SuppressionFiles
 from campaigns.admin.suppression_forms import SCOPES, THEIR_OWN, LiftForm, NewSuppressionForm
 from campaigns.audiences import suppression

@@ -12,11 +12,10 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 
 from campaigns.admin.campaign_words import TONES
-from campaigns.admin.rights import accounts_of
-from campaigns.admin.scoping import RoomScreen, SealpostChangeList
+from campaigns.admin.scoping import SealpostChangeList
 from campaigns.admin.words import show_time
-from campaigns.models import Account, BaaStatus, CampaignState, HipaaSend
-from compliance.admin.acting import works_under_agreement
+from campaigns.models import CampaignState, HipaaSend
+from compliance.admin.protected import ProtectedScreen
 from compliance.admin.send_pages import SendPages
 from compliance.admin.words import state_of
 from compliance.approvals.quorum import SUBMITTING_ROLES
@@ -25,7 +24,7 @@ from compliance.models import Approval
 
 
 @admin.register(HipaaSend)
-class HipaaSendAdmin(RoomScreen):
+class HipaaSendAdmin(ProtectedScreen):
     """HIPAA sends of one's accounts."""
 
     list_display = ("title", "state_badge", "people_count", "when")
@@ -35,6 +34,7 @@ class HipaaSendAdmin(RoomScreen):
         "Somebody else approves it before anything leaves."
     )
     add_label: ClassVar[str] = "New HIPAA send"
+    adding_roles: ClassVar[frozenset[str]] = SUBMITTING_ROLES
     change_list_template = "admin/hipaa/sends.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -68,28 +68,6 @@ class HipaaSendAdmin(RoomScreen):
     @admin.display(description="Not before", ordering="send_at")
     def when(self, send: HipaaSend) -> str:
         return show_time(send.send_at)
-
-    # --- Rights ----------------------------------------------------------------------------------
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return works_under_agreement(request) and super().has_view_permission(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.accounts_to_change(request).exists()
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False  # pages ask for the role in the account, and call a room
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def accounts_to_change(self, request: HttpRequest) -> QuerySet[Account]:
-        """The accounts under an agreement in which the person writes HIPAA sends."""
-        allowed = accounts_of(request.user).exclude(baa_status=BaaStatus.NONE)
-        return allowed.filter(memberships__user=request.user.pk, memberships__role__in=SUBMITTING_ROLES).distinct()
 
     # --- Views -----------------------------------------------------------------------------------
 
