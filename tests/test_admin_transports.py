@@ -16,9 +16,10 @@ from campaigns.admin.transport_forms import SPECS
 from campaigns.delivery.anymail_kinds import PROVIDERS
 from campaigns.delivery.registry import KINDS, build_transport
 from campaigns.models import Account, Role, Transport
+from campaigns.outbox.pools import choose_transport, members_of
 from campaigns.outbox.transports import callback_url, open_transport, read_config
 from tests.browser import LOOKS, MARKS, Eyes
-from tests.factories import make_account, make_transport, make_user
+from tests.factories import make_account, make_domain, make_transport, make_user
 
 TRANSPORTS = "/admin/campaigns/transport/"
 INFOBIP = {
@@ -262,3 +263,23 @@ class TestScreens:
             eyes.look(f"transport-{name}")
         eyes.page.get_by_role("button", name="Try again now").click()
         eyes.look("transport-tried")
+
+
+def test_a_pool_says_which_ways_are_used_and_for_which_domains(door: Client, account: Account) -> None:
+    ways, foreign = [make_transport(account), make_transport(account)], make_transport(make_account())
+    domain = make_domain(account)
+    made = door.post("/admin/campaigns/transportpool/add/", {"name": "Receipts"})
+    pool = account.transport_pools.get()
+    places = {f"way-{ways[0].public_id}": "1", f"way-{ways[1].public_id}": "0", f"way-{foreign.public_id}": "0"}
+    given = {"name": "Receipts", **places, f"domain-{domain.public_id}": "3"}
+    door.post(made.headers["Location"], given)
+    assert [member.transport for member in members_of(pool)] == ways[::-1]
+    assert choose_transport(account, domain=domain) == ways[1]
+    page = html.unescape(door.get(made.headers["Location"]).content.decode())
+    assert pool.public_id.hex in page
+    assert f"{ways[1]}, {ways[0]}" in page
+    door.post(made.headers["Location"], {"name": "Receipts"})
+    assert not members_of(pool)
+    assert choose_transport(account, domain=domain) != ways[1]
+    again = door.post("/admin/campaigns/transportpool/add/", {"name": "Receipts"})
+    assert "Another pool has this name." in again.content.decode()
