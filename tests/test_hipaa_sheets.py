@@ -91,13 +91,16 @@ def test_a_cell_that_shows_something_else_than_it_holds_refuses_its_row_and_name
 @pytest.mark.parametrize(
     ("limit", "rows"),
     [
-        ("MOST_BYTES", "<row r='1'><c t='inlineStr'><is><t>" + "0" * 20_000_000),
+        ("ooxml.MOST_BYTES", "<row r='1'><c t='inlineStr'><is><t>" + "0" * 20_000_000),
         # A long text once, and many cells that name it.
-        ("MOST_LETTERS", "".join(f"<row r='{number}'><c t='s'><v>0</v></c></row>" for number in range(1, 300))),
+        (
+            "workbooks.MOST_LETTERS",
+            "".join(f"<row r='{number}'><c t='s'><v>0</v></c></row>" for number in range(1, 300)),
+        ),
     ],
 )
 def test_what_a_small_workbook_unpacks_to_is_bounded(monkeypatch: pytest.MonkeyPatch, limit: str, rows: str) -> None:
-    monkeypatch.setattr(f"campaigns.audiences.workbooks.{limit}", 1000 if limit == "MOST_LETTERS" else 10_000_000)
+    monkeypatch.setattr(f"campaigns.audiences.{limit}", 1000 if limit == "workbooks.MOST_LETTERS" else 10_000_000)
     data = workbook(rows)
     assert len(data) < 100_000
     with pytest.raises(CampaignError) as caught:
