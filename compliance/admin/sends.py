@@ -1,8 +1,9 @@
-"""HIPAA sends: the list, and who sees and writes them; the pages of one send are in send_pages."""
+"""HIPAA sends: the list, and who sees and writes them; the pages of one are in send_pages and send_outcomes."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -15,10 +16,12 @@ from campaigns.admin.campaign_words import TONES
 from campaigns.admin.scoping import SealpostChangeList
 from campaigns.admin.words import show_time
 from campaigns.models import CampaignState, HipaaSend
+from compliance.admin.acting import person_of
 from compliance.admin.protected import ProtectedScreen
+from compliance.admin.send_outcomes import SendOutcomes
 from compliance.admin.send_pages import SendPages
 from compliance.admin.words import state_of
-from compliance.approvals.quorum import SUBMITTING_ROLES
+from compliance.approvals.quorum import SUBMITTING_ROLES, Person
 from compliance.approvals.states import ENDED
 from compliance.models import Approval
 
@@ -38,7 +41,7 @@ class HipaaSendAdmin(ProtectedScreen):
     change_list_template = "admin/hipaa/sends.html"
 
     def get_urls(self) -> list[URLPattern]:
-        return [*SendPages(self).urls(), *super().get_urls()]
+        return [*SendPages(self).urls(), *SendOutcomes(self).urls(), *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
         return SealpostChangeList
@@ -68,6 +71,11 @@ class HipaaSendAdmin(ProtectedScreen):
     @admin.display(description="Not before", ordering="send_at")
     def when(self, send: HipaaSend) -> str:
         return show_time(send.send_at)
+
+    def find_send(self, request: HttpRequest, public_id: UUID) -> tuple[HipaaSend, Person]:
+        """The send and who asks, or 404 when it does not exist for this person."""
+        send: HipaaSend = self.find_object(request, public_id)
+        return send, person_of(request, send.account)
 
     # --- Views -----------------------------------------------------------------------------------
 
