@@ -12,7 +12,7 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from campaigns import addresses, tokens
-from campaigns.admin.contacts import LookupForm
+from campaigns.admin.lookup import LookupForm, read_keys
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
 from campaigns.admin.room_screens import RoomScreen
@@ -96,11 +96,10 @@ class SuppressionAdmin(RoomScreen):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            address = addresses.parse(request.POST.get("address", ""))
+            keys = read_keys(request)
         except AddressError as error:
             messages.error(request, error.safe_text)
             return HttpResponseRedirect(self.url_of(view="changelist"))
-        keys = [tokens.address_key(address, account=account.public_id) for account in accounts_of(request.user)]
         rows = self.get_queryset(request).filter(address_key__in=keys).select_related("list", "account")
         found = [(row, self.scope_words(row), self.url_of(row)) for row in rows]
         people = Contact.objects.filter(account__in=accounts_of(request.user), address_key__in=keys)
