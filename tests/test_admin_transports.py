@@ -16,7 +16,7 @@ from campaigns.admin.transport_forms import SPECS
 from campaigns.delivery.anymail_kinds import PROVIDERS
 from campaigns.delivery.registry import KINDS, build_transport
 from campaigns.models import Account, Role, Transport
-from campaigns.outbox.pools import choose_transport, members_of
+from campaigns.outbox.pools import arrange_ways, assign_pool, choose_transport, create_pool, members_of
 from campaigns.outbox.transports import callback_url, open_transport, read_config
 from tests.browser import LOOKS, MARKS, Eyes
 from tests.factories import make_account, make_domain, make_transport, make_user
@@ -241,30 +241,6 @@ def test_plain_http_is_for_providers_in_the_own_network(door: Client, account: A
     )
 
 
-class TestScreens:
-    pytestmark = MARKS
-
-    @pytest.mark.parametrize(("width", "scheme"), LOOKS)
-    def test_ways_to_send_on_every_screen(self, open_eyes: Callable[..., Eyes], width: int, scheme: str) -> None:
-        account = make_account(name="Green Garden")
-        user = make_user(account, role=Role.OPERATOR)
-        way = make_transport(account, name="Infobip", kind="infobip")
-        stop(way)
-        eyes = open_eyes(width, scheme, user=user)
-        for name, path in {
-            "ways": "",
-            "choose": "add/",
-            "infobip-new": "add/?kind=infobip",
-            "mailgun-new": "add/?kind=mailgun",
-            "relay-new": "add/?kind=smtp",
-            "infobip": f"{way.public_id}/change/",
-        }.items():
-            eyes.page.goto(f"{TRANSPORTS}{path}")
-            eyes.look(f"transport-{name}")
-        eyes.page.get_by_role("button", name="Try again now").click()
-        eyes.look("transport-tried")
-
-
 def test_a_pool_says_which_ways_are_used_and_for_which_domains(door: Client, account: Account) -> None:
     ways, foreign = [make_transport(account), make_transport(account)], make_transport(make_account())
     domain = make_domain(account)
@@ -283,3 +259,32 @@ def test_a_pool_says_which_ways_are_used_and_for_which_domains(door: Client, acc
     assert choose_transport(account, domain=domain) != ways[1]
     again = door.post("/admin/campaigns/transportpool/add/", {"name": "Receipts"})
     assert "Another pool has this name." in again.content.decode()
+
+
+class TestScreens:
+    pytestmark = MARKS
+
+    @pytest.mark.parametrize(("width", "scheme"), LOOKS)
+    def test_ways_to_send_on_every_screen(self, open_eyes: Callable[..., Eyes], width: int, scheme: str) -> None:
+        account = make_account(name="Green Garden")
+        user = make_user(account, role=Role.OPERATOR)
+        way = make_transport(account, name="Infobip", kind="infobip")
+        stop(way)
+        pool = create_pool(account, name="Receipts")
+        arrange_ways(pool, places={way: 0})
+        assign_pool(make_domain(account), pool=pool, priority=2)
+        eyes = open_eyes(width, scheme, user=user)
+        for name, path in {
+            "ways": "",
+            "choose": "add/",
+            "infobip-new": "add/?kind=infobip",
+            "mailgun-new": "add/?kind=mailgun",
+            "relay-new": "add/?kind=smtp",
+            "pools": "../transportpool/",
+            "pool": f"../transportpool/{pool.public_id}/change/",
+            "infobip": f"{way.public_id}/change/",
+        }.items():
+            eyes.page.goto(f"{TRANSPORTS}{path}")
+            eyes.look(f"transport-{name}")
+        eyes.page.get_by_role("button", name="Try again now").click()
+        eyes.look("transport-tried")
