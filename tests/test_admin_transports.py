@@ -247,6 +247,7 @@ def test_a_pool_says_which_ways_are_used_and_for_which_domains(door: Client, acc
     made = door.post("/admin/campaigns/transportpool/add/", {"name": "Receipts"})
     pool = account.transport_pools.get()
     places = {f"way-{ways[0].public_id}": "1", f"way-{ways[1].public_id}": "0", f"way-{foreign.public_id}": "0"}
+    places[f"way-{account.transports.get(is_default=True).public_id}"] = "out"
     given = {"name": "Receipts", **places, f"domain-{domain.public_id}": "3"}
     door.post(made.headers["Location"], given)
     assert [member.transport for member in members_of(pool)] == ways[::-1]
@@ -254,7 +255,7 @@ def test_a_pool_says_which_ways_are_used_and_for_which_domains(door: Client, acc
     page = html.unescape(door.get(made.headers["Location"]).content.decode())
     assert pool.public_id.hex in page
     assert f"{ways[1]}, {ways[0]}" in page
-    door.post(made.headers["Location"], {"name": "Receipts"})
+    door.post(made.headers["Location"], dict.fromkeys(given, "out") | {"name": "Receipts"})
     assert not members_of(pool)
     assert choose_transport(account, domain=domain) != ways[1]
     again = door.post("/admin/campaigns/transportpool/add/", {"name": "Receipts"})

@@ -18,6 +18,7 @@ from campaigns.errors import CampaignError
 from campaigns.models import LOWEST_PRIORITY, Domain, Transport, TransportPool
 from campaigns.outbox import pools
 
+_OUT = "out"
 _WORDS = {
     "pool.name-taken": "Another pool has this name. Choose another.",
     "pool.name-invalid": "A name is made of letters, digits and signs that can be seen.",
@@ -43,11 +44,11 @@ class PoolForm(forms.Form):
         self._domains = {f"domain-{domain.public_id}": domain for domain in pool.account.domains.order_by("name")}
         order = [member.transport_id for member in pools.members_of(pool)]
         for name, way in self._ways.items():
-            place = order.index(way.pk) if way.pk in order else ""
+            place = order.index(way.pk) if way.pk in order else None
             self.fields[name] = _ask_place(way.name, "Not in this pool", "used first", len(self._ways), place)
         asked = dict(pool.assignments.values_list("domain_id", "priority"))
         for name, domain in self._domains.items():
-            place = asked.get(domain.pk, "")
+            place = asked.get(domain.pk)
             self.fields[name] = _ask_place(domain.name, "Not by this pool", "asked first", LOWEST_PRIORITY + 1, place)
 
     @property
@@ -124,13 +125,16 @@ class TransportPoolAdmin(RoomScreen):
         )  # fmt: skip
 
 
-def _ask_place(label: str, none: str, first: str, count: int, place: int | str) -> forms.TypedChoiceField:
-    places = [
-        (number, f"Place {number + 1}, {first}" if number == 0 else f"Place {number + 1}") for number in range(count)
-    ]
+def _ask_place(label: str, none: str, first: str, count: int, place: int | None) -> forms.TypedChoiceField:
+    places = [(str(number), f"Place {number + 1}") for number in range(count)]
+    places[:1] = [("0", f"Place 1, {first}")]
     return forms.TypedChoiceField(
-        label=label, choices=[("", none), *places], coerce=int, empty_value=None, required=False, initial=place
+        label=label, choices=[(_OUT, none), *places], coerce=_read_place, initial=_OUT if place is None else str(place)
     )
+
+
+def _read_place(given: str) -> int | None:
+    return None if given == _OUT else int(given)
 
 
 def _in_words(act: Callable[[], TransportPool]) -> TransportPool:
