@@ -72,14 +72,13 @@ def scan(
     known: frozenset[str] = frozenset(),
     now: datetime,
 ) -> Scan:
-    """Check the parts of a mail that everybody gets, by place; nothing of them is kept but digests of what was found.
+    """Check the parts of a mail that everybody gets, by place; nothing is written.
 
     `hosts` may be linked to, `known` are the account's own public addresses and numbers, casefolded.
     """
     rules = load_rules()
     found = find(read_texts(parts), rules=rules, hosts=hosts, known=known)
     digests = [digest_text(owner, rule=hit.rule, text=hit.text) for hit in found]
-    _note_hits(account_id, send=send, found=zip((hit.rule for hit in found), digests, strict=True), now=now)
     answered = _find_answers(account_id, send=send, digests=digests, now=now)
     hits = (
         ScanHit(hit, digest, answered.get((hit.rule, digest), 0)) for hit, digest in zip(found, digests, strict=True)
@@ -92,9 +91,9 @@ def forget_hits(*, now: datetime) -> int:
     return DetectorHit.objects.filter(seen_at__lt=now - HITS_KEPT).delete()[0]
 
 
-def _note_hits(account_id: int, *, send: str, found: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Remember what was found for the first time in this send; a text that stands there twice is one hit."""
-    if not (wanted := set(found)):
+def note_hits(account_id: int, *, send: str, hits: Iterable[ScanHit], now: datetime) -> None:
+    """Remember what was found for the first time in this send: digests only; a text that stands there twice is one hit."""
+    if not (wanted := {(hit.found.rule, hit.digest) for hit in hits}):
         return
     known = DetectorHit.objects.filter(account=account_id, send=send, digest__in={digest for _, digest in wanted})
     new = wanted - set(known.values_list("rule", "digest"))

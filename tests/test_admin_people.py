@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,6 +16,7 @@ from campaigns.admin.paging import CappedPaginator
 from campaigns.audiences import suppression
 from campaigns.models import (
     Account,
+    BaaStatus,
     CampaignState,
     Contact,
     Purpose,
@@ -24,6 +26,7 @@ from campaigns.models import (
     Suppression,
 )
 from tests.factories import make_account, make_campaign, make_contact, make_list, make_user
+from tests.people import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -205,6 +208,16 @@ def test_an_address_is_suppressed_and_found_again(door: Client, account: Account
     page = door.post(f"{SUPPRESSIONS}lookup/", {"address": "ada@EXAMPLE.com"}).content.decode()
     assert "No marketing" in page
     assert "ada@" not in page.lower()
+
+
+def test_wishes_under_hipaa_are_filters_only_beside_an_agreement(door: Client, account: Account) -> None:
+    make_account(baa_status=BaaStatus.ACTIVE)
+    page = door.get(SUPPRESSIONS).content.decode()
+    assert "Mail kept coming back" in page
+    assert "Does not want email" not in page
+    Account.objects.filter(pk=account.pk).update(baa_status=BaaStatus.ACTIVE)
+    sign_in(door, User.objects.get(username="ona"))
+    assert "Does not want email" in door.get(SUPPRESSIONS).content.decode()
 
 
 def test_a_suppression_of_another_account_is_not_found(door: Client) -> None:

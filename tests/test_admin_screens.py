@@ -20,6 +20,7 @@ from campaigns.models import (
     Suppression,
     SuppressionReason,
     SuppressionScope,
+    TransportPool,
 )
 from tests.factories import (
     make_account,
@@ -71,6 +72,7 @@ MAKERS: dict[str, Callable[[Account], Any]] = {
     "sender": make_sender,
     "suppression": make_suppression,
     "transport": make_transport,
+    "transportpool": lambda account: TransportPool.objects.create(account=account, name="Fast"),
 }
 OWN_PAGES: dict[str, tuple[str, ...]] = {
     "contact": ("subscribe/", "unsubscribe/"),

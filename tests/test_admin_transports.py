@@ -16,9 +16,10 @@ from campaigns.admin.transport_forms import SPECS
 from campaigns.delivery.anymail_kinds import PROVIDERS
 from campaigns.delivery.registry import KINDS, build_transport
 from campaigns.models import Account, Role, Transport
+from campaigns.outbox.pools import arrange_ways, assign_pool, choose_transport, create_pool, members_of
 from campaigns.outbox.transports import callback_url, open_transport, read_config
 from tests.browser import LOOKS, MARKS, Eyes
-from tests.factories import make_account, make_transport, make_user
+from tests.factories import make_account, make_domain, make_transport, make_user
 
 TRANSPORTS = "/admin/campaigns/transport/"
 INFOBIP = {
@@ -240,6 +241,27 @@ def test_plain_http_is_for_providers_in_the_own_network(door: Client, account: A
     )
 
 
+def test_a_pool_says_which_ways_are_used_and_for_which_domains(door: Client, account: Account) -> None:
+    ways, foreign = [make_transport(account), make_transport(account)], make_transport(make_account())
+    domain = make_domain(account)
+    made = door.post("/admin/campaigns/transportpool/add/", {"name": "Receipts"})
+    pool = account.transport_pools.get()
+    places = {f"way-{ways[0].public_id}": "1", f"way-{ways[1].public_id}": "0", f"way-{foreign.public_id}": "0"}
+    places[f"way-{account.transports.get(is_default=True).public_id}"] = "out"
+    given = {"name": "Receipts", **places, f"domain-{domain.public_id}": "3"}
+    door.post(made.headers["Location"], given)
+    assert [member.transport for member in members_of(pool)] == ways[::-1]
+    assert choose_transport(account, domain=domain) == ways[1]
+    page = html.unescape(door.get(made.headers["Location"]).content.decode())
+    assert pool.public_id.hex in page
+    assert f"{ways[1]}, {ways[0]}" in page
+    door.post(made.headers["Location"], dict.fromkeys(given, "out") | {"name": "Receipts"})
+    assert not members_of(pool)
+    assert choose_transport(account, domain=domain) != ways[1]
+    again = door.post("/admin/campaigns/transportpool/add/", {"name": "Receipts"})
+    assert "Another pool has this name." in again.content.decode()
+
+
 class TestScreens:
     pytestmark = MARKS
 
@@ -249,6 +271,9 @@ class TestScreens:
         user = make_user(account, role=Role.OPERATOR)
         way = make_transport(account, name="Infobip", kind="infobip")
         stop(way)
+        pool = create_pool(account, name="Receipts")
+        arrange_ways(pool, places={way: 0})
+        assign_pool(make_domain(account), pool=pool, priority=2)
         eyes = open_eyes(width, scheme, user=user)
         for name, path in {
             "ways": "",
@@ -256,6 +281,8 @@ class TestScreens:
             "infobip-new": "add/?kind=infobip",
             "mailgun-new": "add/?kind=mailgun",
             "relay-new": "add/?kind=smtp",
+            "pools": "../transportpool/",
+            "pool": f"../transportpool/{pool.public_id}/change/",
             "infobip": f"{way.public_id}/change/",
         }.items():
             eyes.page.goto(f"{TRANSPORTS}{path}")

@@ -78,25 +78,29 @@ def test_a_workbook_is_read_as_its_cells_show_it() -> None:
 
 
 @pytest.mark.parametrize("cell", ['<c s="1"><v>0.5</v></c>', '<c t="e"><v>#REF!</v></c>', '<c t="s"><v>99</v></c>'])
-def test_a_cell_that_shows_something_else_than_it_holds_refuses_its_row(cell: str) -> None:
+def test_a_cell_that_shows_something_else_than_it_holds_refuses_its_row_and_names_its_column(cell: str) -> None:
     data = (
         HEAD
         + cells("ann@example.org", "Ann", number=2)
         + f"<row r='3'><c t='inlineStr'><is><t>b@example.org</t></is></c>{cell}</row>"
     )
-    assert [problem.line for problem in refused(workbook(data)).problems] == [3]
+    [problem] = refused(workbook(data)).problems
+    assert (problem.line, problem.text.partition(":")[0]) == (3, "Column “name”")
 
 
 @pytest.mark.parametrize(
     ("limit", "rows"),
     [
-        ("MOST_BYTES", "<row r='1'><c t='inlineStr'><is><t>" + "0" * 20_000_000),
+        ("ooxml.MOST_BYTES", "<row r='1'><c t='inlineStr'><is><t>" + "0" * 20_000_000),
         # A long text once, and many cells that name it.
-        ("MOST_LETTERS", "".join(f"<row r='{number}'><c t='s'><v>0</v></c></row>" for number in range(1, 300))),
+        (
+            "workbooks.MOST_LETTERS",
+            "".join(f"<row r='{number}'><c t='s'><v>0</v></c></row>" for number in range(1, 300)),
+        ),
     ],
 )
 def test_what_a_small_workbook_unpacks_to_is_bounded(monkeypatch: pytest.MonkeyPatch, limit: str, rows: str) -> None:
-    monkeypatch.setattr(f"campaigns.audiences.workbooks.{limit}", 1000 if limit == "MOST_LETTERS" else 10_000_000)
+    monkeypatch.setattr(f"campaigns.audiences.{limit}", 1000 if limit == "workbooks.MOST_LETTERS" else 10_000_000)
     data = workbook(rows)
     assert len(data) < 100_000
     with pytest.raises(CampaignError) as caught:

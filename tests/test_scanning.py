@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,6 +31,11 @@ def scene() -> Scene:
 
 def scan(scene: Scene, parts: dict[str, str], *, send: str = "s1", **options: Any) -> Scan:
     return scanning.scan(scene.account.pk, owner=scene.owner, send=send, parts=parts, **({"now": NOW} | options))
+
+
+def note(scene: Scene, parts: dict[str, str], *, send: str, now: datetime = NOW) -> None:
+    hits = scan(scene, parts, send=send, now=now).hits
+    scanning.note_hits(scene.account.pk, send=send, hits=hits, now=now)
 
 
 def override(scene: Scene, parts: dict[str, str], *, by: Person | None = None, reason: str = "nobody-meant") -> None:
@@ -129,18 +134,16 @@ def test_a_short_number_cannot_be_guessed_from_its_digest(scene: Scene) -> None:
 def test_how_often_each_rule_is_right_is_told_week_by_week(scene: Scene) -> None:
     """§5.4: each text counts once a send; an exception of the account answers for all sends, one taken back for none."""
     for number in range(10):
-        scan(scene, WARNS | {"subject": ""}, send=f"s{number}")
-        scan(scene, WARNS, send=f"s{number}", now=NOW + timedelta(days=1))
+        note(scene, WARNS | {"subject": ""}, send=f"s{number}")
+        note(scene, WARNS, send=f"s{number}", now=NOW + timedelta(days=1))
     override(scene, WARNS)
-    scan(scene, BLOCKS, send="later", now=NOW + timedelta(days=8))
+    note(scene, BLOCKS, send="later", now=NOW + timedelta(days=8))
     exception = except_text(scene, BLOCKS)
-    elsewhere = make_scene()
-    scan(elsewhere, WARNS)
+    note(make_scene(), WARNS, send="s1")
     together, weekly = read_precision([scene.account.pk], now=NOW + timedelta(days=9))
     told = [(row.rule, row.hits, row.overridden, row.percent) for row in together]
-    # The officer's exception was asked for in a send of its own, so the same text was found in two.
-    assert told == [("phi.condition", 10, 1, 90), ("phi.record-number", 2, 2, None)]
+    assert told == [("phi.condition", 10, 1, 90), ("phi.record-number", 1, 1, None)]
     assert sorted({row.week for row in weekly if row.week}) == [date(2026, 11, 30), date(2026, 12, 7)]
     scanning.end_exception(exception, owner=scene.owner, by=scene.officer, now=NOW)
     assert [row.overridden for row in read_precision([scene.account.pk], now=NOW)[0]] == [1, 0]
-    assert scanning.forget_hits(now=NOW + timedelta(days=400)) == 13
+    assert scanning.forget_hits(now=NOW + timedelta(days=400)) == 12

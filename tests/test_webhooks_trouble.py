@@ -33,7 +33,7 @@ from campaigns.models import (
     WebhookMark,
     WebhookSecurity,
 )
-from campaigns.net import check_public_url
+from campaigns.net.destinations import check_public_url
 from campaigns.tracking import news, telling
 from campaigns.webhooks import bell, claims, deliver, endpoints, retry
 from campaigns.webhooks.addresses import host_of

@@ -21,7 +21,7 @@ from campaigns.accounts.scopes import describe_scopes
 from campaigns.admin.console import ConsolePages
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.rights import Right
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.errors import CampaignError
 from campaigns.models import ApiKey, Lane, Purpose

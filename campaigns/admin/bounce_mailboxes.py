@@ -14,7 +14,7 @@ from django.utils.html import format_html
 
 from campaigns import jobs
 from campaigns.admin.bounce_mailbox_forms import WAYS, MailboxForm, NewMailboxForm
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.errors import CampaignError
 from campaigns.inbound.mailboxes import read_secrets, seal_secrets, try_mailbox

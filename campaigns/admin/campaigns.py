@@ -21,7 +21,8 @@ from campaigns.admin.campaign_words import TONES
 from campaigns.admin.local_time import WallTime
 from campaigns.admin.pages import id_of
 from campaigns.admin.rights import Right, may
-from campaigns.admin.scoping import RoomScreen, SealpostChangeList
+from campaigns.admin.room_screens import RoomScreen
+from campaigns.admin.scoping import SealpostChangeList
 from campaigns.models import Account, Campaign, CampaignKind, CampaignState
 from campaigns.outbox.overview import Overview, overview_campaigns
 

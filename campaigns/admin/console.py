@@ -31,7 +31,7 @@ from compliance import vault
 from compliance.features import check_eligible
 
 if TYPE_CHECKING:
-    from campaigns.admin.scoping import RoomScreen
+    from campaigns.admin.room_screens import RoomScreen
 
 _FOLDER = "admin/campaigns/apikey"
 _SHOWN = 8

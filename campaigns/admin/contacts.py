@@ -15,14 +15,14 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 
-from campaigns import addresses, tokens
 from campaigns.admin.contact_timeline import show_timeline
 from campaigns.admin.contact_tracking import save_choice, show_choice
 from campaigns.admin.inbox import recent_answers
+from campaigns.admin.lookup import LookupForm, read_keys
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.paging import CappedPaginator
-from campaigns.admin.rights import Right, accounts_of
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.rights import Right
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.audiences.consent import subscribe, unsubscribe_lists
 from campaigns.audiences.contacts import change_attributes, create_contact
 from campaigns.errors import AddressError, CampaignError
@@ -36,12 +36,6 @@ _BLANK_ROWS = 2
 
 class NewContactForm(AccountForm):
     email = forms.CharField(label="Address", max_length=254, widget=forms.EmailInput())
-
-
-class LookupForm(forms.Form):
-    address = forms.CharField(
-        max_length=254, widget=forms.EmailInput(attrs={"placeholder": "name@example.com", "autocomplete": "off"})
-    )
 
 
 class SubscribeForm(forms.Form):
@@ -97,11 +91,10 @@ class ContactAdmin(RoomScreen):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            address = addresses.parse(request.POST.get("address", ""))
+            keys = read_keys(request)
         except AddressError as error:
             messages.error(request, error.safe_text)
             return HttpResponseRedirect(self.url_of(view="changelist"))
-        keys = [tokens.address_key(address, account=account.public_id) for account in accounts_of(request.user)]
         found = self.get_queryset(request).filter(address_key__in=keys).first()
         if found is None:
             messages.warning(request, "Nobody here has this address.")

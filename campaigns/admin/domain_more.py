@@ -16,7 +16,7 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from campaigns.admin.domain_charts import draw_columns, draw_ring
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.domains import dmarc, report_figures, traffic
 from campaigns.domains.bimi import check_logo
 from campaigns.domains.health import gather_standing

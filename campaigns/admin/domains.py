@@ -21,7 +21,7 @@ from campaigns.admin.domain_page import SendingForm, show_warmup
 from campaigns.admin.domain_records import list_records, list_removable
 from campaigns.admin.domain_tracking import show_tracking
 from campaigns.admin.pages import AccountForm
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.domains.creation import create_domain
 from campaigns.domains.judging import TEMPORARY

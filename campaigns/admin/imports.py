@@ -20,7 +20,8 @@ from campaigns.admin.dashboard import IMPORT_TONES
 from campaigns.admin.import_columns import read_columns, show_columns
 from campaigns.admin.import_progress import measure_import
 from campaigns.admin.rights import Right
-from campaigns.admin.scoping import RoomScreen, scope_rows
+from campaigns.admin.room_screens import RoomScreen
+from campaigns.admin.scoping import scope_rows
 from campaigns.audiences import importing
 from campaigns.audiences.importing import DELIMITERS, ENCODINGS
 from campaigns.errors import CampaignError

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 
 from campaigns.admin.inbound_route_forms import RouteForm, TryForm, shown_values
 from campaigns.admin.rights import Right
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.domains import expected
 from campaigns.errors import AddressError

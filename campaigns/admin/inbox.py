@@ -14,7 +14,8 @@ from django.urls import URLPattern, reverse
 
 from campaigns.admin.preview import answer_html, answer_note, answer_text
 from campaigns.admin.rights import Right, accounts_of, may
-from campaigns.admin.scoping import RoomScreen, scope_rows
+from campaigns.admin.room_screens import RoomScreen
+from campaigns.admin.scoping import scope_rows
 from campaigns.inbound.ending import wipe_raw
 from campaigns.inbound.letters import Letter, read_letter
 from campaigns.inbound.outcomes import describe

@@ -15,7 +15,7 @@ from campaigns import addresses
 from campaigns.admin.paging import read_place, slice_rows
 from campaigns.admin.preview import answer_html, answer_note, answer_text
 from campaigns.admin.rights import Right, accounts_of, may
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import ReadOnly, RoomScreen
 from campaigns.content.mail_reading import ReadMail, read_mail
 from campaigns.errors import AddressError, CampaignError
 from campaigns.models import Account, BaaStatus, KeptMail, Message, MessageState
@@ -54,7 +54,7 @@ class SearchForm(forms.Form):
 
 
 @admin.register(KeptMail)
-class KeptMailAdmin(RoomScreen):
+class KeptMailAdmin(ReadOnly, RoomScreen):
     """Newest first, page by page along the key; who opens or downloads a mail stands in the audit trail."""
 
     list_lead: ClassVar[str] = (
@@ -70,15 +70,6 @@ class KeptMailAdmin(RoomScreen):
             self.page("<uuid:public_id>/mail.eml", self.download, name="download"),
             *super().get_urls(),
         ]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[KeptMail]:
         return find_mails(self._accounts(request), Wanted())

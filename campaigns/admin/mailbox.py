@@ -13,7 +13,7 @@ from django.urls import URLPattern
 from campaigns import addresses
 from campaigns.admin.paging import read_place, slice_rows
 from campaigns.admin.preview import answer_html, answer_note, answer_text
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import ReadOnly, RoomScreen
 from campaigns.content.mail_reading import inflate, read_mail
 from campaigns.errors import AddressError
 from campaigns.models import SandboxMail
@@ -25,7 +25,7 @@ _FILTER = "sandbox_recipient"
 
 
 @admin.register(SandboxMail)
-class SandboxMailAdmin(RoomScreen):
+class SandboxMailAdmin(ReadOnly, RoomScreen):
     """An inbox: newest first, page by page along the key, so that a hundred thousand mails are no slower than ten."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -37,12 +37,6 @@ class SandboxMailAdmin(RoomScreen):
         ]
 
     list_lead: ClassVar[str] = "Mail the sandbox kept. Nobody outside has received any of it."
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # noqa: ARG002
         """The inbox without a mail opened."""

@@ -30,6 +30,7 @@ from campaigns.models import (
     Sender,
     Suppression,
     Transport,
+    TransportPool,
     WebhookEndpoint,
 )
 from compliance.models import (
@@ -122,6 +123,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, type[Model], str] | tuple[str, type[M
             ("Domains", Domain, "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM3 12h18M12 3c5 5.5 5 12.5 0 18-5-5.5-5-12.5 0-18"),
             ("Senders", Sender, "M4 6h16v12H4zm0 1 8 6 8-6"),
             ("Ways to send", Transport, "M4 7h13m0 0-3-3m3 3-3 3M20 17H7m0 0 3-3m-3 3 3 3"),
+            ("Pools", TransportPool, "M4 5h16v4H4zM4 15h16v4H4zM12 9v6m0 0-2-2m2 2 2-2"),
             ("Bounce mailboxes", BounceMailbox, "M4 6h16v12H4zm0 1 8 6 8-6M9 21l-3-2 3-2"),
             ("Stored mail", KeptMail, "M4 4h16v5H4zM6 9v11h12V9M10 13h4"),
             ("Sandbox mailbox", SandboxMail, "M4 13 6.5 5h11L20 13v6H4zm0 0h5l1.5 2.5h3L15 13h5"),

@@ -93,6 +93,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "domain.reports-to-odd": ("reports_to",),
     "report": ("reports",),
     "replies": ("address",),
+    "pool": ("name",),
     "address": ("address", "email", "to", "name", "return_path"),
     "domain": ("email", "name", "return_path"),
     "import": ("file",),

@@ -310,37 +310,6 @@ class AccountScopedAdmin(SealpostAdmin):
         return Account.objects.filter(pk__in=allowed)
 
 
-class RoomScreen(AccountScopedAdmin):
-    """A screen whose pages call a room instead of saving a form of the table."""
-
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        return self.add_page(request)
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> HttpResponse:
-        return self.row_page(request, self.find_object(request, object_id))
-
-    def add_page(self, request: HttpRequest) -> HttpResponse:  # noqa: ARG002
-        """The page for somebody who may add; a screen without one adds nothing."""
-        raise PermissionDenied
-
-    def row_page(self, request: HttpRequest, row: Any, /) -> HttpResponse:  # noqa: ARG002
-        """The page of a row this person may see; a screen without one shows only its list."""
-        raise Http404
-
-
 def scope_rows(model: type[models.Model], request: HttpRequest) -> models.QuerySet[Any]:
     """The rows of a model this person may choose from: those of their accounts, where it has accounts."""
     rows = model._default_manager.all()

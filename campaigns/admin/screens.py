@@ -14,6 +14,7 @@ from campaigns.admin import (
     landing_pages,
     lists,
     mailbox,
+    pools,
     suppressions,
     templates,
     transports,
@@ -23,5 +24,5 @@ from campaigns.admin import (
 
 __all__ = [
     "accounts", "api_keys", "bounce_mailboxes", "campaigns", "contacts", "domains", "imports", "inbound_routes", "inbox",
-    "kept_mails", "landing_pages", "lists", "mailbox", "suppressions", "templates", "transports", "users", "webhooks",
+    "kept_mails", "landing_pages", "lists", "mailbox", "pools", "suppressions", "templates", "transports", "users", "webhooks",
 ]  # fmt: skip

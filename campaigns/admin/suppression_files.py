@@ -25,7 +25,7 @@ from compliance import audit
 from compliance.audit import Ref
 
 if TYPE_CHECKING:
-    from campaigns.admin.scoping import RoomScreen
+    from campaigns.admin.room_screens import RoomScreen
 
 _FOLDER = "admin/campaigns/suppression"
 _SHOWN = 50

@@ -6,22 +6,50 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from campaigns import addresses, tokens
-from campaigns.admin.contacts import LookupForm
+from campaigns.admin.lookup import LookupForm, read_keys
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
-from campaigns.admin.scoping import RoomScreen, scope_rows
+from campaigns.admin.room_screens import RoomScreen
+from campaigns.admin.scoping import scope_rows
 from campaigns.admin.suppression_files import SuppressionFiles
 from campaigns.admin.suppression_forms import SCOPES, THEIR_OWN, LiftForm, NewSuppressionForm
 from campaigns.audiences import suppression
 from campaigns.errors import AddressError
-from campaigns.models import HIPAA_REASONS, Contact, ContactList, Suppression, SuppressionScope
+from campaigns.models import (
+    HIPAA_REASONS,
+    BaaStatus,
+    Contact,
+    ContactList,
+    Suppression,
+    SuppressionReason,
+    SuppressionScope,
+)
 
 _FOLDER = "admin/campaigns/suppression"
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    """Why; the wishes under HIPAA only for somebody in an account that has or had an agreement."""
+
+    title = "reason"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        under_agreement = accounts_of(request.user).exclude(baa_status=BaaStatus.NONE).exists()
+        return [
+            (reason.value, reason.label)
+            for reason in SuppressionReason
+            if under_agreement or reason not in HIPAA_REASONS
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> QuerySet[Suppression]:  # noqa: ARG002
+        return queryset.filter(reason=self.value()) if self.value() else queryset
 
 
 @admin.register(Suppression)
@@ -31,7 +59,7 @@ class SuppressionAdmin(RoomScreen):
     right_to_change: ClassVar[Right] = Right.MANAGE_SUPPRESSIONS
     list_display = ("scope_words", "reason", "list", "note", "added")
     list_display_links = ("scope_words",)
-    list_filter = ("scope", "reason")
+    list_filter = ("scope", ReasonFilter)
     list_select_related = ("list",)
     ordering = ("-pk",)
     paginator = CappedPaginator
@@ -68,11 +96,10 @@ class SuppressionAdmin(RoomScreen):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            address = addresses.parse(request.POST.get("address", ""))
+            keys = read_keys(request)
         except AddressError as error:
             messages.error(request, error.safe_text)
             return HttpResponseRedirect(self.url_of(view="changelist"))
-        keys = [tokens.address_key(address, account=account.public_id) for account in accounts_of(request.user)]
         rows = self.get_queryset(request).filter(address_key__in=keys).select_related("list", "account")
         found = [(row, self.scope_words(row), self.url_of(row)) for row in rows]
         people = Contact.objects.filter(account__in=accounts_of(request.user), address_key__in=keys)

@@ -13,7 +13,7 @@ from django.urls import URLPattern
 
 from campaigns.admin.preview import answer_html, answer_note, answer_text
 from campaigns.admin.rights import Right
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.template_forms import (
     DraftForm,
     NewTemplateForm,

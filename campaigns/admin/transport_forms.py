@@ -8,13 +8,13 @@ from typing import Any
 
 from django import forms
 
-from campaigns import net
 from campaigns.admin.pages import AccountForm
 from campaigns.delivery.anymail_kinds import PROVIDERS, Credential, Provider
 from campaigns.delivery.base import MOST_UNANSWERED
 from campaigns.delivery.infobip import MAILS_PER_REQUEST, MOST_MAILS_PER_REQUEST
 from campaigns.delivery.smtp_relay import Tls
 from campaigns.errors import CampaignError
+from campaigns.net.destinations import check_base_url
 
 _TLS_WORDS = {
     Tls.STARTTLS: "Encrypted after greeting (STARTTLS, usual on port 587)",
@@ -41,7 +41,7 @@ class BaseUrlField(forms.CharField):
     def clean(self, value: Any) -> str:
         text: str = super().clean(value)
         try:
-            return net.check_base_url(text) if text else ""
+            return check_base_url(text) if text else ""
         except CampaignError as error:
             raise forms.ValidationError(f"{error.safe_text} {error.action}") from error
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import URLPattern
 from django.utils.html import format_html
 
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.transport_forms import NewWayForm, WayForm
 from campaigns.delivery.anymail_kinds import PROVIDERS
 from campaigns.delivery.registry import KINDS

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from campaigns.admin.pages import refuse
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right
-from campaigns.admin.scoping import RoomScreen
+from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.webhook_forms import EndpointForm, NewEndpointForm, ReplayForm, shown_values
 from campaigns.admin.words import show_time
 from campaigns.errors import CampaignError

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from django.utils import timezone
 
-from campaigns import addresses, net
+from campaigns import addresses
 from campaigns.accounts.tenancy import access_landing_page, access_template_by_number, access_upload
 from campaigns.addresses import Address
 from campaigns.api import schemas
@@ -24,6 +24,7 @@ from campaigns.content.letter import Attachment
 from campaigns.content.templates import open_attachments
 from campaigns.errors import AddressError, CampaignError, NotFound
 from campaigns.models import Account, BaaStatus, TemplateVersion
+from campaigns.net.destinations import check_public_url
 from campaigns.outbox.payload import Masking, Payload, Webhook
 from campaigns.outbox.requests import Addressee, EmailRequest, Group
 from campaigns.outbox.windows import WeekWindow
@@ -248,7 +249,7 @@ class Composer:
     def _check_url(self, url: str | None, path: str) -> None:
         """Where a caller wants to be told: nobody has us call our own network (evil input 26)."""
         if url:
-            self._try(path, lambda: net.check_public_url(url), "")
+            self._try(path, lambda: check_public_url(url), "")
 
     def _try(self, path: str, read: Callable[[], _T], otherwise: _T) -> _T:
         try:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from ninja import Router
 from pydantic import Field
 
-from campaigns import addresses, net
+from campaigns import addresses
 from campaigns.accounts.keys import Credential
 from campaigns.addresses import Address
 from campaigns.api import schemas
@@ -29,6 +29,7 @@ from campaigns.content.submitted import Submitted, read_submitted
 from campaigns.domains.organisations import is_one_organisation
 from campaigns.errors import CampaignError
 from campaigns.models import Door
+from campaigns.net.destinations import check_public_url
 from campaigns.outbox import repeats, statuses
 from campaigns.outbox.finished import Origin, check_recipient, compose_batch, load_rights
 from campaigns.outbox.requests import MOST_RECIPIENTS, Batch, check_batch
@@ -144,7 +145,7 @@ def _controls(body: MimeRequest, written: Controls) -> Controls:
     for path, url in (("notifyUrl", body.notify_url), ("trackingUrl", body.tracking_url)):
         if url:
             with _faults_at(path):
-                net.check_public_url(url)
+                check_public_url(url)
     controls = replace(written, **said)
     is_many = bool(body.destinations and len(body.destinations) > 1)
     return replace(controls, bulk_id=controls.bulk_id or (uuid4().hex if is_many else ""))

@@ -28,11 +28,15 @@ class Lines(Protocol):
 
 
 class Row(NamedTuple):
-    """One row with the number of its first line in the file; a row with a fault is to be rejected."""
+    """One row with the number of its first line in the file; a row with a fault is to be rejected.
+
+    `faulty` is the column the fault is in, 0 for the first; None where it is in the row as a whole.
+    """
 
     line: int
     cells: list[str]
     fault: str = ""
+    faulty: int | None = None
 
 
 class _RowTooLong(Exception):

@@ -1,6 +1,7 @@
 """A file of recipients with values of their own, CSV or .xlsx, read from memory: nothing of it is written anywhere.
 
-It is all right or it is refused as a whole: each problem is told by the number of its row and never by what stands there.
+It is all right or it is refused as a whole: each problem is told by its row, and its column where it is in one cell, and never
+by what stands there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from campaigns.addresses import Address
 from campaigns.audiences.columns import EMAIL, label_columns, suggest_mapping
 from campaigns.audiences.files import open_bytes
 from campaigns.audiences.rows import Row, read_rows, suggest_delimiter
-from campaigns.audiences.workbooks import FAULTS, is_workbook, read_workbook
+from campaigns.audiences.workbooks import is_workbook, read_workbook
 from campaigns.errors import AddressError, CampaignError
 
 MOST_ROWS = 100_000
@@ -145,8 +146,9 @@ def _read_row(reading: _Reading, row: Row, names: list[str]) -> None:
 
 
 def _find_fault(row: Row, names: list[str]) -> str:
-    if row.fault in FAULTS:
-        return row.fault
+    if row.faulty is not None:
+        name = names[row.faulty] if row.faulty < len(names) else f"column_{row.faulty + 1}"
+        return f"Column “{name}”: {row.fault}"
     if row.fault:
         return "The row cannot be read: a quote is not closed, or letters are broken."
     if len(row.cells) != len(names):

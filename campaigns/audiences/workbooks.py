@@ -15,13 +15,12 @@ from datetime import datetime, timedelta
 from xml.parsers import expat
 
 from campaigns import filetypes
+from campaigns.audiences.ooxml import Element, Parts, Unreadable, too_large
 from campaigns.audiences.rows import Row
 from campaigns.errors import CampaignError
 
-MOST_BYTES = 100 * 1024 * 1024  # unpacked, of all parts that are read together
 MOST_LETTERS = 100 * 1024 * 1024  # in all cells: one long text may stand in each of them
 MOST_COLUMNS = 500
-_MOST_PENDING = 100_000  # elements of one row or of one list of formats
 _ZIP, _OLD = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _REFERENCE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
 _QUOTED = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
@@ -34,7 +33,7 @@ SHOWN_OTHERWISE = (
     "A cell shows its number in a format of its own. Make the column text in Excel, as readers shall see it."
 )
 BROKEN_CELL = "A cell holds an error or no value of a kind that can be read."
-FAULTS = frozenset({SHOWN_OTHERWISE, BROKEN_CELL})
+_FAULTS = frozenset({SHOWN_OTHERWISE, BROKEN_CELL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +44,6 @@ class _Style:
     is_plain: bool = True
     is_whole: bool = False
     zeros: int = 0
-
-
-class _Unreadable(Exception):
-    """Whatever is wrong with the workbook as a file."""
 
 
 def is_workbook(data: bytes) -> bool:
@@ -71,77 +66,16 @@ def read_workbook(data: bytes) -> Iterator[Row]:
 def _read(data: bytes) -> Iterator[Row]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            yield from _Workbook(archive).rows()
-    except (*filetypes.BROKEN_ARCHIVE, expat.ExpatError, KeyError, _Unreadable):
+            yield from _Workbook(Parts(archive)).rows()
+    except (*filetypes.BROKEN_ARCHIVE, expat.ExpatError, KeyError, Unreadable):
         raise _refusal("broken-workbook", "The workbook is damaged or unusual.", "Save it again in Excel.") from None
 
 
-class _Element:
-    """What stands between two tags, by names without their namespace: files use the usual one or the strict one."""
-
-    __slots__ = ("attributes", "children", "name", "texts")
-
-    def __init__(self, name: str, attributes: dict[str, str]) -> None:
-        self.name, self.attributes = name, attributes
-        self.children: list[_Element] = []
-        self.texts: list[str] = []
-
-    def get(self, name: str, default: str = "") -> str:
-        return self.attributes.get(name, default)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts)
-
-
-class _Reader:
-    """Collects the elements with some names; `ended` are those that are complete."""
-
-    def __init__(self, names: set[str]) -> None:
-        self.ended: list[_Element] = []
-        self.parser = expat.ParserCreate()
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._read
-        self.parser.StartDoctypeDeclHandler = self._refuse
-        self._names, self._open, self._pending = names, list[_Element](), 0
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = tag.rpartition(":")[2]
-        if not self._open and name not in self._names:
-            return
-        element = _Element(name, attributes)
-        if self._open:
-            self._open[-1].children.append(element)
-        self._open.append(element)
-        self._pending += 1
-        if self._pending > _MOST_PENDING:
-            raise _Unreadable
-
-    def _end(self, _tag: str) -> None:
-        if not self._open:
-            return
-        element = self._open.pop()
-        if not self._open:
-            self.ended.append(element)
-            self._pending = 0
-
-    def _read(self, text: str) -> None:
-        if self._open:
-            self._open[-1].texts.append(text)
-
-    def _refuse(self, *_: object) -> None:
-        raise _Unreadable
-
-
 class _Workbook:
-    """One archive being read; `left` is how much more may be unpacked."""
+    """One workbook being read."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self.left = MOST_BYTES
-        self._archive = archive
-        self._parts = set(archive.namelist())
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._counts_from = datetime(1899, 12, 30)  # noqa: DTZ001 - dates of spreadsheets have no zone
         self._shared: list[str] = []
         self._styles: list[_Style] = []
@@ -151,13 +85,13 @@ class _Workbook:
         self._styles = self._read_styles()
         self._shared = self._read_shared()
         width, letters = 0, 0
-        for element in self._elements(sheet, {"row"}):
-            cells, fault = self._read_row(element)
+        for element in self._parts.elements(sheet, {"row"}):
+            cells, fault, faulty = self._read_row(element)
             if not any(cells.values()) and not fault:
                 continue
             letters += sum(map(len, cells.values()))
             if letters > MOST_LETTERS:
-                raise _too_large()
+                raise too_large()
             if element.get("hidden") in {"1", "true"}:
                 raise _refusal(
                     "hidden-rows",
@@ -166,14 +100,14 @@ class _Workbook:
                 )
             last = max((at for at, text in cells.items() if text), default=-1) + 1
             width = width or last
-            yield Row(_number_of(element), [cells.get(at, "") for at in range(max(width, last))], fault)
+            yield Row(_number_of(element), [cells.get(at, "") for at in range(max(width, last))], fault, faulty)
 
     # --- Which sheet -----------------------------------------------------------------------------
 
     def _choose_sheet(self) -> str:
         paths = self._find_paths()
         visible: list[str] = []
-        for element in self._elements("xl/workbook.xml", {"sheet", "workbookPr"}):
+        for element in self._parts.elements("xl/workbook.xml", {"sheet", "workbookPr"}):
             if element.name == "workbookPr":
                 if element.get("date1904") in {"1", "true"}:
                     self._counts_from = datetime(1904, 1, 1)  # noqa: DTZ001
@@ -193,21 +127,22 @@ class _Workbook:
     def _find_paths(self) -> dict[str, str]:
         """Parts of sheets by the id of their relation."""
         found: dict[str, str] = {}
-        for element in self._elements("xl/_rels/workbook.xml.rels", {"Relationship"}):
+        for element in self._parts.elements("xl/_rels/workbook.xml.rels", {"Relationship"}):
             if str(element.get("Type", "")).endswith("/worksheet"):
                 target = str(element.get("Target", ""))
                 found[str(element.get("Id"))] = target[1:] if target.startswith("/") else f"xl/{target}"
         return found
 
     def _is_filled(self, path: str) -> bool:
-        rows = self._elements(path, {"row"})
+        rows = self._parts.elements(path, {"row"})
         return any(part.name in _FILLED for row in rows for cell in row.children for part in cell.children)
 
     # --- What cells say --------------------------------------------------------------------------
 
-    def _read_row(self, element: _Element) -> tuple[dict[int, str], str]:
+    def _read_row(self, element: Element) -> tuple[dict[int, str], str, int | None]:
+        """(texts by column, the first fault, the column it is in)."""
         cells: dict[int, str] = {}
-        fault, at = "", -1
+        fault, faulty, at = "", None, -1
         for cell in element.children:
             if cell.name != "c":
                 continue
@@ -217,10 +152,11 @@ class _Workbook:
             try:
                 cells[at] = self._read_cell(cell)
             except (ValueError, OverflowError) as error:
-                fault = str(error) if str(error) in FAULTS else BROKEN_CELL
-        return cells, fault
+                if not fault:
+                    fault, faulty = str(error) if str(error) in _FAULTS else BROKEN_CELL, at
+        return cells, fault, faulty
 
-    def _read_cell(self, cell: _Element) -> str:
+    def _read_cell(self, cell: Element) -> str:
         """What the cell shows; raises ValueError where that is not known."""
         kind, parts = cell.get("t", "n"), {part.name: part for part in cell.children}
         if kind == "inlineStr":
@@ -268,7 +204,7 @@ class _Workbook:
 
     def _read_shared(self) -> list[str]:
         path = "xl/sharedStrings.xml"
-        return [_text_of(element) for element in self._elements(path, {"si"})] if path in self._parts else []
+        return [_text_of(element) for element in self._parts.elements(path, {"si"})] if path in self._parts else []
 
     def _read_styles(self) -> list[_Style]:
         """The style of each cell format, by its place."""
@@ -277,7 +213,7 @@ class _Workbook:
             return []
         codes: dict[int, str] = {}
         styles: list[_Style] = []
-        for element in self._elements(path, {"numFmt", "cellXfs"}):
+        for element in self._parts.elements(path, {"numFmt", "cellXfs"}):
             if element.name == "numFmt":
                 codes[int(element.get("numFmtId", "0"))] = element.get("formatCode", "")
             else:
@@ -285,25 +221,6 @@ class _Workbook:
                     _judge_format(int(xf.get("numFmtId", "0")), codes) for xf in element.children if xf.name == "xf"
                 ]
         return styles
-
-    # --- XML -------------------------------------------------------------------------------------
-
-    def _elements(self, path: str, names: set[str]) -> Iterator[_Element]:
-        """The elements of a part with one of these names, one after the other; of the rest nothing is kept.
-
-        Expat itself: trees of a sheet with 100,000 rows take five times as long. It knows no entities without a document
-        type, and one that has any is refused.
-        """
-        reader = _Reader(names)
-        with self._archive.open(path) as part:
-            while data := part.read(1 << 16):
-                self.left -= len(data)
-                if self.left < 0:
-                    raise _too_large()
-                reader.parser.Parse(data)
-                yield from reader.ended
-                reader.ended.clear()
-            reader.parser.Parse(b"", True)
 
 
 _FILLED = frozenset({"v", "is"})
@@ -323,7 +240,7 @@ def _judge_format(number: int, codes: dict[int, str]) -> _Style:
     return _Style(is_date=not _ELAPSED.search(code) and bool(letters & set("ymdhs")), is_plain=False)
 
 
-def _text_of(element: _Element) -> str:
+def _text_of(element: Element) -> str:
     """The text of a rich text's pieces; how East Asian names are read aloud (`rPh`) is no part of it."""
     found = []
     for piece in element.children:
@@ -334,7 +251,7 @@ def _text_of(element: _Element) -> str:
     return "".join(found)
 
 
-def _column_of(cell: _Element, *, after: int) -> int:
+def _column_of(cell: Element, *, after: int) -> int:
     """The number of the cell's column, 0 for A; where none is said, it follows the one before."""
     found = _REFERENCE.fullmatch(cell.get("r", ""))
     if found is None:
@@ -345,24 +262,16 @@ def _column_of(cell: _Element, *, after: int) -> int:
     return number - 1
 
 
-def _number_of(row: _Element) -> int:
+def _number_of(row: Element) -> int:
     number = row.get("r", "")
     if not number.isascii() or not number.isdigit() or len(number) > 7:
-        raise _Unreadable
+        raise Unreadable
     return int(number)
 
 
-def _related(sheet: _Element) -> str:
+def _related(sheet: Element) -> str:
     """The id of the sheet's relation, whose attribute has a namespace: the usual one or the strict one."""
     return next((value for name, value in sheet.attributes.items() if name.endswith(":id")), "")
-
-
-def _too_large() -> CampaignError:
-    return _refusal(
-        "workbook-too-large",
-        f"The workbook unpacks to more than {MOST_BYTES // (1024 * 1024)} MB.",
-        "Make a send for each part of it, or save it as CSV.",
-    )
 
 
 def _refusal(code: str, text: str, action: str) -> CampaignError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from campaigns.content.mail_head import Field, MailRefused, decode_words
 from campaigns.errors import CampaignError
-from campaigns.net import check_public_url
+from campaigns.net.destinations import check_public_url
 
 PREFIXES = ("x-ib-", "x-infobip-")
 LONGEST_CALLBACK_DATA = 4_000

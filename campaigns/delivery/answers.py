@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from campaigns import net
 from campaigns.delivery.base import Outcome, Receipt, TransportError
 from campaigns.delivery.lanes import Answer, Batch
+from campaigns.net.destinations import NetError
 
 MOST_TRIES = 4  # of a request that is turned away by 429 or 503
 LONGEST_PAUSE = 10.0  # seconds we wait in place when told to; for more, other mail goes first
@@ -36,7 +36,7 @@ def judge_failure(batch: Batch, *, status: int, retry_after: float | None, area:
     return same_for_all(batch, Outcome.DEFERRED, f"{area}.http-{status}")
 
 
-def judge_silence(batch: Batch, error: net.NetError, *, area: str) -> Answer:
+def judge_silence(batch: Batch, error: NetError, *, area: str) -> Answer:
     """What it means that no usable answer came."""
     if error.left:
         return same_for_all(batch, Outcome.UNKNOWN, f"{area}.outcome-unknown")

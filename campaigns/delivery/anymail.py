@@ -1,7 +1,7 @@
 """Every other provider, through django-anymail's backends: one mail a request, several requests at once.
 
 Credentials are given to each backend and nothing is read from settings (ANYMAIL stays empty), so a missing one is an
-error and never another account's key. The HTTP session is ours (campaigns.net): its limits and its guard hold here too.
+error and never another account's key. The HTTP session is ours (campaigns.net.http): its limits and its guard hold here too.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from anymail.exceptions import AnymailAPIError, AnymailConfigurationError, Anyma
 from anymail.message import AnymailStatus
 from django.core.mail import EmailMultiAlternatives, get_connection
 
-from campaigns import net
 from campaigns.delivery import answers
 from campaigns.delivery.anymail_kinds import PROVIDERS, Provider
 from campaigns.delivery.base import EnclosedFile, Leaving, Outcome, OutgoingEmail, Receipt, TransportError, note_nothing
 from campaigns.delivery.lanes import Answer, Batch, Lanes, read_connections
 from campaigns.delivery.merging import content_of, merge_content, sender_of
 from campaigns.errors import CampaignError
+from campaigns.net import http
+from campaigns.net.destinations import check_base_url
 
 AREA = "provider"
 METADATA = "message"  # under this name our public id goes along, and comes back with every event
@@ -38,7 +39,7 @@ class AnymailConfig:
     api_url: str = ""
     connections: int = 10
     tracking: bool = False
-    silence: float = net.SILENCE_SECONDS
+    silence: float = http.SILENCE_SECONDS
 
     @classmethod
     def from_mapping(cls, kind: str, values: Mapping[str, Any]) -> AnymailConfig:
@@ -48,7 +49,7 @@ class AnymailConfig:
         if not all(text and text.isascii() and text.isprintable() for text in credentials.values()):
             raise ValueError("no header can carry this credential")
         try:
-            api_url = net.check_base_url(str(values["api_url"])) + "/" if values.get("api_url") else ""
+            api_url = check_base_url(str(values["api_url"])) + "/" if values.get("api_url") else ""
         except CampaignError as error:
             raise ValueError(error.code) from None
         return cls(
@@ -57,7 +58,7 @@ class AnymailConfig:
             api_url=api_url,
             connections=read_connections(values),
             tracking=bool(values.get("tracking", False)),
-            silence=float(values.get("silence", net.SILENCE_SECONDS)),
+            silence=float(values.get("silence", http.SILENCE_SECONDS)),
         )
 
 
@@ -84,7 +85,7 @@ class _Asker:
         options: dict[str, Any] = {**config.credentials, **({"api_url": config.api_url} if config.api_url else {})}
         self._backend = cast("AnymailRequestsBackend", get_connection(config.provider.backend, **options))
         # It opens none of its own when it has one.
-        self._backend.session = net.Session(silence=config.silence)
+        self._backend.session = http.Session(silence=config.silence)
 
     def close(self) -> None:
         self._backend.close()
@@ -160,7 +161,7 @@ def _read_status(batch: Batch, status: AnymailStatus) -> Answer:
 
 def _judge(batch: Batch, error: AnymailAPIError) -> Answer:
     if error.response is None and error.__cause__ is not None:
-        return answers.judge_silence(batch, net.as_net_error(error.__cause__), area=AREA)
+        return answers.judge_silence(batch, http.as_net_error(error.__cause__), area=AREA)
     return _judge_http(batch, error.response)
 
 
@@ -168,6 +169,6 @@ def _judge_http(batch: Batch, response: Any) -> Answer:
     if response is None or 200 <= response.status_code < 300:
         # It said yes in words nobody understands.
         return answers.same_for_all(batch, Outcome.UNKNOWN, f"{AREA}.outcome-unknown")
-    wait = net.read_retry_after(response.headers.get("Retry-After", ""))
+    wait = http.read_retry_after(response.headers.get("Retry-After", ""))
     failure = answers.judge_failure(batch, status=response.status_code, retry_after=wait, area=AREA)
     return failure or answers.same_for_all(batch, Outcome.REJECTED, f"{AREA}.http-{response.status_code}")

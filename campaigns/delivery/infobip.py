@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from campaigns import net
 from campaigns.delivery import answers, infobip_wire
 from campaigns.delivery.base import (
     MOST_UNANSWERED,
@@ -19,6 +18,8 @@ from campaigns.delivery.base import (
 )
 from campaigns.delivery.lanes import Answer, Batch, Lanes, read_connections
 from campaigns.errors import CampaignError
+from campaigns.net import http
+from campaigns.net.destinations import NetError, check_base_url
 
 # A request that times out leaves all its mails in doubt, and a pause takes effect after the requests on their way:
 # far less than the 1,000 recipients Infobip takes.
@@ -37,13 +38,13 @@ class InfobipConfig:
     mails_per_request: int = MAILS_PER_REQUEST
     tracking: bool = False
     report_url: str = ""
-    silence: float = net.SILENCE_SECONDS
+    silence: float = http.SILENCE_SECONDS
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> InfobipConfig:
         """Raises KeyError or ValueError."""
         try:
-            base_url = net.check_base_url(str(values["base_url"]))
+            base_url = check_base_url(str(values["base_url"]))
         except CampaignError as error:
             raise ValueError(error.code) from None
         key = str(values["api_key"])
@@ -58,7 +59,7 @@ class InfobipConfig:
             mails_per_request=min(int(values.get("mails_per_request", MAILS_PER_REQUEST)), most),
             tracking=bool(values.get("tracking", False)),
             report_url=str(values.get("report_url", "")),
-            silence=float(values.get("silence", net.SILENCE_SECONDS)),
+            silence=float(values.get("silence", http.SILENCE_SECONDS)),
         )
 
 
@@ -102,7 +103,7 @@ class _Asker:
 
     def __init__(self, config: InfobipConfig) -> None:
         self._config = config
-        self._session = net.Session(silence=config.silence)
+        self._session = http.Session(silence=config.silence)
         self._headers = {
             "Authorization": f"App {config.api_key}",
             "Content-Type": "application/json",
@@ -129,8 +130,8 @@ class _Asker:
         body = infobip_wire.build_request(groups, report_url=config.report_url, tracking=config.tracking)
         url = config.base_url + infobip_wire.PATH
         try:
-            answer = net.ask(self._session, "POST", url, body=body, headers=self._headers)
-        except net.NetError as error:
+            answer = http.ask(self._session, "POST", url, body=body, headers=self._headers)
+        except NetError as error:
             # After a time-out the same message ids go again, and Infobip tells when it has them (status 23).
             return answers.judge_silence(batch, error, area=infobip_wire.AREA)
         if 200 <= answer.status < 300:
@@ -141,13 +142,13 @@ class _Asker:
         return failure or _refused(batch, groups, answer)
 
 
-def _taken(batch: Batch, answer: net.Answer) -> Answer:
+def _taken(batch: Batch, answer: http.Answer) -> Answer:
     judged = list(infobip_wire.read_receipts(batch.mails, answer))
     stop = next((text for _, text in judged if text), "")
     error = TransportError("transport.provider-refuses", stop, permanent=True) if stop else None
     return Answer([receipt for receipt, _ in judged], error=error)
 
 
-def _refused(batch: Batch, groups: Sequence[Sequence[OutgoingEmail]], answer: net.Answer) -> Answer:
+def _refused(batch: Batch, groups: Sequence[Sequence[OutgoingEmail]], answer: http.Answer) -> Answer:
     bad, again = infobip_wire.split_refused(batch, groups, answer)
     return Answer([Receipt(mail.id, Outcome.REJECTED, f"infobip.http-{answer.status}") for mail in bad], again)

@@ -12,7 +12,7 @@ from campaigns.delivery import infobip_codes
 from campaigns.delivery.base import Outcome, OutgoingEmail, Receipt, SharedContent
 from campaigns.delivery.lanes import Batch
 from campaigns.delivery.merging import Content, content_of, merge_content, sender_of
-from campaigns.net import Answer
+from campaigns.net.http import Answer
 
 PATH = "/email/4/messages"
 AREA = "infobip"

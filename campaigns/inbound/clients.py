@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from campaigns import net
 from campaigns.errors import CampaignError
+from campaigns.net.destinations import NetError, connect
 
 SILENCE_SECONDS = 20.0
 MOST_BYTES = 1024 * 1024  # of one mail; what says why it came back stands at its beginning
@@ -87,7 +87,7 @@ class _Line:
 
     def __init__(self, place: Place, *, seconds: float) -> None:
         self._place = place
-        self.sock = net.connect(place.host, place.port, seconds=SILENCE_SECONDS)
+        self.sock = connect(place.host, place.port, seconds=SILENCE_SECONDS)
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
 
@@ -124,7 +124,7 @@ def _explained() -> Iterator[None]:
         raise MailboxTrouble(
             "mailbox.certificate-invalid", "The certificate of the mail server is not valid for its name."
         ) from None
-    except net.NetError as error:
+    except NetError as error:
         if error.code == "net.address-refused":
             raise MailboxTrouble("mailbox.address-refused", "The address of the mail server cannot be used.") from None
         raise MailboxTrouble("mailbox.unreachable", "The mail server does not answer.") from None

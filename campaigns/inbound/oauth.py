@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from campaigns import net
 from campaigns.inbound.clients import MailboxTrouble
+from campaigns.net import http
+from campaigns.net.destinations import NetError
 
 SILENCE_SECONDS = 15.0
 # A token that ends while it is being used is of no use.
@@ -67,11 +68,11 @@ def refresh_token(login: str, secrets: Mapping[str, Any], *, now: datetime) -> d
 
 def _ask(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    with net.Session(silence=SILENCE_SECONDS, max_bytes=256 * 1024) as session:
+    with http.Session(silence=SILENCE_SECONDS, max_bytes=256 * 1024) as session:
         try:
-            answer = net.ask(session, "POST", url, body=urlencode(fields).encode("ascii"), headers=headers)
+            answer = http.ask(session, "POST", url, body=urlencode(fields).encode("ascii"), headers=headers)
             found = answer.json()
-        except (net.NetError, ValueError):
+        except (NetError, ValueError):
             raise MailboxTrouble("mailbox.unreachable", "The provider that lets us in does not answer.") from None
     given: dict[str, Any] = found if isinstance(found, dict) else {}
     token = given.get("access_token")

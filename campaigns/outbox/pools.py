@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -123,6 +123,22 @@ def remove_member(pool: TransportPool, *, way: Transport) -> None:
     """Take a way out of a pool; raises NotFound when it is not in it."""
     if not pool.members.filter(transport=way).delete()[0]:
         raise NotFound("transport")
+
+
+def arrange_ways(pool: TransportPool, *, places: Mapping[Transport, int]) -> None:
+    """The pool has exactly these ways out, the one with the lowest place first."""
+    with transaction.atomic():
+        pool.members.exclude(transport__in=list(places)).delete()
+        for way, place in places.items():
+            PoolMember.objects.update_or_create(pool=pool, transport=way, defaults={"priority": place})
+
+
+def arrange_domains(pool: TransportPool, *, places: Mapping[Domain, int]) -> None:
+    """The mail of exactly these domains leaves by the pool, each with the pool's place among the domain's."""
+    with transaction.atomic():
+        pool.assignments.exclude(domain__in=list(places)).delete()
+        for domain, place in places.items():
+            assign_pool(domain, pool=pool, priority=place)
 
 
 def assign_pool(domain: Domain, *, pool: TransportPool, priority: int) -> None:

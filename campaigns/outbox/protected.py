@@ -145,7 +145,9 @@ def _scan(account: Account, parts: Mapping[str, str]) -> None:
     given = tuple((place, text) for place, text in parts.items() if text)
     if not _has_hits(given):
         return
-    found = scanning.scan(account.pk, owner=str(account.public_id), send="", parts=dict(given), now=timezone.now())
+    now = timezone.now()
+    found = scanning.scan(account.pk, owner=str(account.public_id), send="", parts=dict(given), now=now)
+    scanning.note_hits(account.pk, send="", hits=found.hits, now=now)
     if any(hit.found.level == "block" and not hit.overridden_by for hit in found.hits):
         refuse(account, "content.shared-values")
 

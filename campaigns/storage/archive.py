@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
+from itertools import islice
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 from django.db.models import QuerySet
 
+from campaigns.errors import CampaignError
 from campaigns.models import BaaStatus, KeptMail
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,33 @@ def fetch(mail: KeptMail) -> bytes | None:
         # The edge: each kind of storage has exceptions of its own, and their texts name hosts and buckets.
         log.warning("mail %s cannot be fetched from the archive: %s", mail.public_id, type(error).__name__)
         return None
+
+
+def fetch_many(mails: Iterable[KeptMail]) -> Iterator[tuple[KeptMail, bytes | None]]:
+    """Each mail with what `fetch` gives for it, several at once, in their order."""
+    coming = iter(mails)
+    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="archive") as pool:
+        while some := list(islice(coming, 2 * _AT_ONCE)):
+            yield from zip(some, pool.map(fetch, some), strict=True)
+
+
+def store_many(objects: Iterable[tuple[str, bytes]]) -> None:
+    """Write sealed copies back under their names; raises CampaignError `archive.unreachable` at the first that fails."""
+    place, coming = open_archive(), iter(objects)
+
+    def save(one: tuple[str, bytes]) -> None:
+        place.save(one[0], ContentFile(one[1]))
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="archive") as pool:
+        while some := list(islice(coming, 2 * _AT_ONCE)):
+            try:
+                list(pool.map(save, some))
+            except Exception as error:
+                # As in fetch: whatever a storage raises, its text names hosts and buckets.
+                log.warning("the archive cannot be written: %s", type(error).__name__)
+                raise CampaignError(
+                    "archive.unreachable", "The archive cannot be written.", action="Look at ARCHIVE_…, and try again."
+                ) from None
 
 
 def remove(mails: Sequence[KeptMail]) -> list[int]:

@@ -25,7 +25,7 @@ from campaigns.models import (
     WebhookFormat,
     WebhookKind,
 )
-from campaigns.net import check_public_url
+from campaigns.net.destinations import check_public_url
 from campaigns.outbox import statuses
 from campaigns.outbox.deliveries import first_attempts
 from campaigns.outbox.payload import Webhook, open_webhook

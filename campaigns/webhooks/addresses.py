@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from campaigns.net import USUAL_PORTS
+from campaigns.net.destinations import USUAL_PORTS
 
 
 def host_of(url: str) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from campaigns import net
+from campaigns.net import http
+from campaigns.net.destinations import NetError
 from campaigns.webhooks.signing import Signer, sign
 
 SECONDS = 10.0
@@ -56,19 +57,19 @@ class Verdict:
         return self.status == 410
 
 
-def make_call(call: Call, *, session: net.Session, now: datetime) -> Verdict:
+def make_call(call: Call, *, session: http.Session, now: datetime) -> Verdict:
     """Make one call now."""
     headers = {"Content-Type": call.content_type, **sign(call.signer, call_id=call.call_id, body=call.body, now=now)}
     try:
-        status, pause = net.ask_status(session, "POST", call.url, body=call.body, headers=headers)
-    except net.NetError as error:
+        status, pause = http.ask_status(session, "POST", call.url, body=call.body, headers=headers)
+    except NetError as error:
         return Verdict(code=error.code)
     return Verdict(status, pause=pause or 0.0)
 
 
-def open_session() -> net.Session:
+def open_session() -> http.Session:
     """A connection within the limits for strangers' servers."""
-    return net.Session(silence=SILENCE, max_bytes=ANSWER_BYTES, seconds=SECONDS)
+    return http.Session(silence=SILENCE, max_bytes=ANSWER_BYTES, seconds=SECONDS)
 
 
 class Courier:
@@ -78,7 +79,7 @@ class Courier:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
         self._answers: queue.SimpleQueue[tuple[Call, Verdict]] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._idle: dict[int, list[net.Session]] = defaultdict(list)
+        self._idle: dict[int, list[http.Session]] = defaultdict(list)
 
     def send(self, call: Call) -> None:
         """Make it as soon as a thread is free; its verdict is among `answers` later."""
@@ -112,7 +113,7 @@ class Courier:
             self._idle[call.endpoint_id].append(session)
         self._answers.put((call, verdict))
 
-    def _take(self, endpoint_id: int) -> net.Session:
+    def _take(self, endpoint_id: int) -> http.Session:
         with self._lock:
             idle = self._idle[endpoint_id]
             return idle.pop() if idle else open_session()

@@ -21,7 +21,7 @@ from campaigns.models import (
     WebhookKind,
     WebhookSecurity,
 )
-from campaigns.net import check_public_url
+from campaigns.net.destinations import check_public_url
 from campaigns.webhooks import bell
 from campaigns.webhooks.addresses import host_of
 from campaigns.webhooks.signing import ALGORITHMS, Signer, make_secret

@@ -70,9 +70,6 @@ class DisclosureAdmin(OversightScreen):
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    def change_view(self, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ARG002
-        raise Http404
-
     def _look_up(self, request: HttpRequest, given: dict[str, Any]) -> list[Disclosure]:
         account: Account = given["account"]
         owner = str(account.public_id)

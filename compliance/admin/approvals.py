@@ -12,9 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.timesince import timesince
 
-from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
-from compliance.admin.acting import works_under_agreement
+from compliance.admin.protected import ProtectedScreen
 from compliance.admin.review_pages import ReviewPages
 from compliance.admin.words import state_of
 from compliance.approvals.quorum import MANY
@@ -49,7 +48,7 @@ class WaitingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Approval)
-class ApprovalAdmin(RoomScreen):
+class ApprovalAdmin(ProtectedScreen):
     """Approvals of one's accounts; rows are made by submitting and changed by voting, never by a form of the table."""
 
     list_display = ("send", "state_badge", "people_count", "given", "age", "risks")
@@ -90,23 +89,6 @@ class ApprovalAdmin(RoomScreen):
         found = list_risks(approval)
         badges = format_html_join(" ", '<span class="badge is-warn">{}</span>', ((word,) for word in found))
         return format_html("<span>{}</span>", badges) if found else "–"
-
-    # --- Rights ----------------------------------------------------------------------------------
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return works_under_agreement(request) and super().has_view_permission(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
 
     def name_of(self, obj: Any) -> str:
         return f"{obj.campaign.name}, revision {obj.revision}"

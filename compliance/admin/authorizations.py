@@ -8,22 +8,20 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 from django.utils import timezone
 
 from campaigns import addresses, tokens
 from campaigns.admin.pages import AccountForm
-from campaigns.admin.rights import accounts_of
-from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.audiences.sheets import RowProblem, SheetRefused, SheetRow, read_sheet
 from campaigns.errors import AddressError
-from campaigns.models import Account, BaaStatus
+from campaigns.models import Account
 from campaigns.planning.hipaa import wishes
 from compliance import authorizations
-from compliance.admin.acting import person_of, works_under_agreement
+from compliance.admin.acting import person_of
+from compliance.admin.protected import ProtectedScreen
 from compliance.authorizations import Signed
 from compliance.models import Authorization
 
@@ -54,7 +52,7 @@ class RevokeForm(AccountForm):
 
 
 @admin.register(Authorization)
-class AuthorizationAdmin(RoomScreen):
+class AuthorizationAdmin(ProtectedScreen):
     """Authorizations of one's accounts, by their references: whose they are, nobody can read here."""
 
     list_display = ("reference", "signed_on", "expires_on", "is_paid", "revoked")
@@ -64,6 +62,7 @@ class AuthorizationAdmin(RoomScreen):
         "the mail would leave (45 CFR 164.508(a)(3))."
     )
     add_label: ClassVar[str] = "Record authorizations"
+    adding_roles: ClassVar[frozenset[str]] = authorizations.RECORDING_ROLES
     change_list_template = "admin/hipaa/authorizations.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -72,30 +71,6 @@ class AuthorizationAdmin(RoomScreen):
     @admin.display(description="Revoked")
     def revoked(self, row: Authorization) -> str:
         return show_time(row.revoked_at)
-
-    # --- Rights ----------------------------------------------------------------------------------
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return works_under_agreement(request) and super().has_view_permission(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.accounts_to_change(request).exists()
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def accounts_to_change(self, request: HttpRequest) -> QuerySet[Account]:
-        """The accounts under an agreement in which the person records authorizations."""
-        allowed = accounts_of(request.user).exclude(baa_status=BaaStatus.NONE)
-        return allowed.filter(
-            memberships__user=request.user.pk, memberships__role__in=authorizations.RECORDING_ROLES
-        ).distinct()
 
     # --- Views -----------------------------------------------------------------------------------
 

@@ -91,12 +91,7 @@ class EmergencyAccessAdmin(OversightScreen):
             tone, word = ("is-bad", "Review overdue") if is_late else ("is-info", "To review")
         return format_html('<span class="badge {}">{}</span>', tone, word)
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         """Ask why, say what will happen, and open it."""
         accounts = self._openable(request)
         first = accounts.first()
@@ -119,15 +114,8 @@ class EmergencyAccessAdmin(OversightScreen):
             " you do is recorded, and one of them reviews it afterwards.",
         )  # fmt: skip
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> HttpResponse:
+    def row_page(self, request: HttpRequest, row: EmergencyAccess, /) -> HttpResponse:
         """What it was for; an officer reviews it."""
-        row: EmergencyAccess = self.find_object(request, object_id)
         is_officer = self.is_officer(request, row.account)
         may_review = row.reviewed_at is None and is_officer and row.person_id != request.user.pk
         form = ReviewForm(request.POST or None)

@@ -124,12 +124,7 @@ class IncidentAdmin(OversightScreen):
         day = f"{incidents.find_deadlines(row).people:%-d %b %Y}"
         return f"{day} ({left} days left)" if left >= 0 else f"{day} (over)"
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> HttpResponse:
+    def add_page(self, request: HttpRequest) -> HttpResponse:
         """Write down what is known."""
         accounts = self.overseen(request)
         first = accounts.first()
@@ -151,15 +146,8 @@ class IncidentAdmin(OversightScreen):
             intro="If mail is still leaving that should not: stop everything first, then come back.",
         )  # fmt: skip
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> HttpResponse:
+    def row_page(self, request: HttpRequest, row: Incident, /) -> HttpResponse:
         """What is known, the clock, and what can be done."""
-        row: Incident = self.find_object(request, object_id)
         factors = [(label, row.factors.get(name, "")) for name, label in incidents.FACTORS.items()]
         return self.show(
             request, f"{_FOLDER}/page.html", title=row.get_kind_display(), obj=row, row=row, state=self.state(row),

@@ -31,6 +31,3 @@ class ShredCertificateAdmin(OversightScreen):
             request, "admin/compliance/shredcertificate/list.html", title="What is kept", lead=self.list_lead,
             clocks=clocks.read_clocks(now=timezone.now(), owners=owners), certificates=shown[:_SHOWN],
         )  # fmt: skip
-
-    def change_view(self, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ARG002
-        raise Http404

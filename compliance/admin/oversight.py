@@ -14,7 +14,7 @@ from django.utils import timezone
 from campaigns.admin.guard import keep
 from campaigns.admin.pages import refuse
 from campaigns.admin.rights import accounts_of
-from campaigns.admin.scoping import SealpostAdmin
+from campaigns.admin.room_screens import ReadOnly, RoomPages
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Membership, Role
 from compliance.admin.acting import person_of
@@ -25,7 +25,7 @@ from compliance.approvals.quorum import NotAllowed, Person
 OVERSEEING = (Role.COMPLIANCE, Role.AUDITOR)
 
 
-class OversightScreen(SealpostAdmin):
+class OversightScreen(ReadOnly, RoomPages):
     """A screen for compliance officers and auditors, of their accounts; superusers see all. Nothing here is edited."""
 
     roles: ClassVar[tuple[str, ...]] = OVERSEEING
@@ -59,14 +59,6 @@ class OversightScreen(SealpostAdmin):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    has_delete_permission = has_change_permission
 
     def is_officer(self, request: HttpRequest, account: Account) -> bool:
         """Whether the person may change what is shown, not only look."""

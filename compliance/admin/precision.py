@@ -30,6 +30,3 @@ class DetectorHitAdmin(OversightScreen):
             request, "admin/compliance/detectorhit/list.html", title="The check of content", lead=self.list_lead,
             together=together, weekly=weekly, weeks=precision.WEEKS, enough=precision.ENOUGH,
         )  # fmt: skip
-
-    def change_view(self, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ARG002
-        raise Http404

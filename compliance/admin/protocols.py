@@ -12,9 +12,9 @@ from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
 
-from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
-from compliance.admin.acting import person_of, works_under_agreement
+from compliance.admin.acting import person_of
+from compliance.admin.protected import ProtectedScreen
 from compliance.admin.words import BASES, ENDED
 from compliance.approvals import protocols, routine
 from compliance.models import SendProtocol
@@ -33,7 +33,7 @@ class RoutineForm(forms.Form):
 
 
 @admin.register(SendProtocol)
-class SendProtocolAdmin(RoomScreen):
+class SendProtocolAdmin(ProtectedScreen):
     """Protocols of one's accounts; made on the page of an approval, ended here, never edited."""
 
     list_display = ("like", "state_badge", "most", "since", "until")
@@ -70,23 +70,6 @@ class SendProtocolAdmin(RoomScreen):
     @admin.display(description="Until", ordering="ends_at")
     def until(self, row: SendProtocol) -> str:
         return show_time(row.ended_at or row.ends_at)
-
-    # --- Rights ----------------------------------------------------------------------------------
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return works_under_agreement(request) and super().has_view_permission(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
 
     def name_of(self, obj: Any) -> str:
         return f"Sends like {obj.approval.campaign.name}"

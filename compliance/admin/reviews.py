@@ -49,15 +49,8 @@ class ActivityReviewAdmin(OversightScreen):
     def signature(self, row: ActivityReview) -> str:
         return f"{row.signed_by}, {show_time(row.signed_at)}" if row.signed_at else "–"
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> HttpResponse:
+    def row_page(self, request: HttpRequest, row: ActivityReview, /) -> HttpResponse:
         """The week in numbers; an officer's button signs it."""
-        row: ActivityReview = self.find_object(request, object_id)
         names = dict(User.objects.values_list("pk", "username"))
         may_sign = row.signed_at is None and self.is_officer(request, row.account)
         if request.method == "POST" and not may_sign:

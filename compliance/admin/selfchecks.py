@@ -39,14 +39,7 @@ class SelfCheckAdmin(OversightScreen):
         word, tone = (f"{row.failing} not in force", "is-bad") if row.failing else ("All in force", "is-ok")
         return format_html('<span class="badge {}">{}</span>', tone, word)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",  # noqa: ARG002
-        extra_context: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> HttpResponse:
-        row: SelfCheck = self.find_object(request, object_id)
+    def row_page(self, request: HttpRequest, row: SelfCheck, /) -> HttpResponse:
         return self.show(
             request, "admin/compliance/selfcheck/page.html", title=f"Self-check of {row.at:%-d %b %Y}", obj=row, row=row,
             state=self.state(row), may_read_why=request.user.is_superuser,

@@ -1,47 +1,38 @@
-"""The pages of one HIPAA send: writing it, uploading its recipients, submitting it, and what became of it."""
+"""The pages of one HIPAA send: writing, recipients, submitting, stopping; what became of it is in send_outcomes."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.http.response import HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern
 from django.utils import timezone
 
-from campaigns.admin.campaign_words import explain, explain_reasons
 from campaigns.admin.pages import refuse
 from campaigns.audiences.sheets import SheetRefused
 from campaigns.errors import CampaignError
 from campaigns.models import Account, CampaignState, HipaaSend
-from campaigns.outbox import first_batch
-from campaigns.outbox.first_batch import Standing
-from campaigns.outbox.reports import campaign_report
-from campaigns.planning.hipaa import checking, drafting, outcome, recipients, scan, starting, submitting, trial
-from compliance import audit, marketing
+from campaigns.planning.hipaa import checking, drafting, recipients, scan, starting, submitting, trial
+from compliance import marketing
 from compliance.admin import send_preview
 from compliance.admin.acting import network_of, person_of
 from compliance.admin.send_forms import DraftForm, StatementForm, TrialForm, UploadForm, ValueForm, value_forms
-from compliance.admin.send_steps import CANCEL, RELEASE, REMOVE, RESUME, WITHDRAW, Step, ask_to_release, say_standing
+from compliance.admin.send_outcomes import READING_ROLES, describe_progress, find_first
+from compliance.admin.send_steps import CANCEL, RELEASE, REMOVE, RESUME, WITHDRAW, Step, ask_to_release
 from compliance.admin.step_up import ask_for_factor
 from compliance.admin.words import BASES, ENDED, OVERRIDES, state_of
 from compliance.approvals import ending, quorum
 from compliance.approvals.quorum import NotAllowed, Person
-from compliance.audit import Ref
-from compliance.evidence.bundle import write_evidence
 from compliance.models import Approval
 
 if TYPE_CHECKING:
     from compliance.admin.sends import HipaaSendAdmin
 
 _FOLDER = "admin/hipaa"
-_PER_PAGE = 50
-_READING_ROLES = frozenset({"author", "approver", "compliance", "auditor"})
 _Act = Callable[[HipaaSend, Person], object]
 
 
@@ -61,10 +52,7 @@ class SendPages:
             page("<uuid:public_id>/answer/", self.answer, name="answer"),
             page("<uuid:public_id>/test/", self.send_trial, name="test"),
             page("<uuid:public_id>/submit/", self.submit, name="submit"),
-            page("<uuid:public_id>/progress/", self.show_progress, name="progress"),
-            page("<uuid:public_id>/messages/", self.list_messages, name="messages"),
             page("<uuid:public_id>/preview/", self.preview, name="preview"),
-            page("<uuid:public_id>/evidence.zip", self.download_evidence, name="evidence"),
             page("<uuid:public_id>/release/", self.release, name="release"),
             *(
                 page(f"<uuid:public_id>/{step.name}/", self._view_of(step), name=step.name)
@@ -90,7 +78,7 @@ class SendPages:
 
     def edit(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Change a draft."""
-        send, by = self._find(request, public_id)
+        send, by = self.admin.find_send(request, public_id)
         drafting.check_may_write(by)
         form = DraftForm(request.POST or None, account=send.account, send=send)
         if request.method == "POST" and form.is_valid():
@@ -105,7 +93,7 @@ class SendPages:
 
     def declare(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Say of each value what it is."""
-        send, by = self._find(request, public_id)
+        send, by = self.admin.find_send(request, public_id)
         drafting.check_may_write(by)
         forms = value_forms(send, request.POST if request.method == "POST" else None)
         if request.method == "POST" and _are_valid(forms):
@@ -116,7 +104,7 @@ class SendPages:
 
     def upload(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Take a file of recipients; nothing of it is kept unless all of it is right."""
-        send, by = self._find(request, public_id)
+        send, by = self.admin.find_send(request, public_id)
         drafting.check_may_write(by)
         form = UploadForm(request.POST or None, request.FILES or None)
         problems: tuple[object, ...] = ()
@@ -156,7 +144,7 @@ class SendPages:
 
     def send_trial(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """A mail with made-up values, to somebody of the staff."""
-        send, by = self._find(request, public_id)
+        send, by = self.admin.find_send(request, public_id)
         drafting.check_may_write(by)
         people = trial.list_testers(send.account)
 
@@ -175,7 +163,7 @@ class SendPages:
 
     def submit(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """State what the author states, and hand it to somebody else."""
-        send, by = self._find(request, public_id)
+        send, by = self.admin.find_send(request, public_id)
         drafting.check_may_write(by)
         form = StatementForm(request.POST or None, fixed={"basis": send.terms.legal_basis})
         if request.method == "POST" and form.is_valid():
@@ -195,7 +183,7 @@ class SendPages:
 
     def _view_of(self, step: Step) -> Callable[[HttpRequest, UUID], HttpResponse]:
         def view(request: HttpRequest, public_id: UUID) -> HttpResponse:
-            send, by = self._find(request, public_id)
+            send, by = self.admin.find_send(request, public_id)
             drafting.check_may_write(by)
             if request.method == "POST":
                 return self._do(request, public_id, _ACTS[step.name], done=step.done)
@@ -208,18 +196,18 @@ class SendPages:
 
     def release(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """Ask whether the first messages arrived as they should, and let the others leave."""
-        send, by = self._find(request, public_id)
+        send, by = self.admin.find_send(request, public_id)
         if not by.roles & quorum.RELEASING_ROLES:
             raise PermissionDenied
         if request.method == "POST":
             return self._do(request, public_id, _release, done=RELEASE.done)
-        standing = _find_first(send)
+        standing = find_first(send)
         if standing is None:
             return self._to(send)
         step = ask_to_release(standing)
         return self._show(request, send, "confirm.html", title=step.title, step=step, text=step.text)
 
-    # --- Watching --------------------------------------------------------------------------------
+    # --- Looking ---------------------------------------------------------------------------------
 
     def show(self, request: HttpRequest, send: HipaaSend) -> HttpResponse:
         """Where the send stands and what can be done next."""
@@ -235,13 +223,13 @@ class SendPages:
             "is_draft": is_draft,
             "may_write": drafting.may_write(by),
             "may_stop": by.is_superuser or bool(by.roles & quorum.STOPPING_ROLES),
-            "may_export": bool(by.roles & _READING_ROLES),
+            "may_export": bool(by.roles & READING_ROLES),
             "basis": BASES.get(send.terms.legal_basis, ""),
             "judgement": marketing.judge(send.terms.answers),
             "overrides": OVERRIDES,
         }
         if send.state != CampaignState.DRAFT:
-            context |= self._progress(send, by)
+            context |= describe_progress(self.admin, send, by)
         elif is_draft:
             found = scan.scan_send(send, now=now)
             context |= {
@@ -253,72 +241,16 @@ class SendPages:
             }
         return self._show(request, send, "send.html", title=send.name, **context)
 
-    def show_progress(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
-        """The progress card alone, for the page that watches."""
-        send, by = self._find(request, public_id)
-        context = self._progress(send, by)
-        response = self.admin.show(request, f"{_FOLDER}/_progress.html", title="", send=send, **context).render()
-        response["X-Live"] = "true" if context["is_live"] else "false"
-        response["X-Spoken"] = context["spoken"]
-        response["Cache-Control"] = "no-store"
-        return response
-
-    def list_messages(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
-        """What became of each message: by id and masked address; there is no search."""
-        send, by = self._find(request, public_id)
-        if not by.roles & _READING_ROLES:
-            raise PermissionDenied
-        submission = checking.find_submission(send)
-        page = outcome.page_messages(submission, number=request.GET.get("page", ""), size=_PER_PAGE)
-        rows = outcome.list_outcomes(submission, list(page)) if submission else []
-        shown = [(row, explain(row.code) if row.code else "") for row in rows]
-        owner, about = str(send.account.public_id), Ref("campaign", str(send.public_id))
-        audit.note("phi.viewed", owner=owner, actor=Ref("person", str(by.id)), about=about, data={"masked": len(rows)})
-        response = self._show(request, send, "messages.html", title="Messages", page=page, rows=shown)
-        response["Cache-Control"] = "no-store"
-        return response
-
     def preview(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
         """The mail with made-up values, for a sandboxed frame."""
-        send, _ = self._find(request, public_id)
+        send, _ = self.admin.find_send(request, public_id)
         return send_preview.answer(request, send, send.content)
-
-    def download_evidence(self, request: HttpRequest, public_id: UUID) -> HttpResponseBase:
-        """A ZIP that proves how the newest revision was approved and what became of it, without address or content."""
-        send, by = self._find(request, public_id)
-        if not by.roles & _READING_ROLES:
-            raise PermissionDenied
-        approval = Approval.objects.filter(campaign=send.pk).order_by("-revision").first()
-        if approval is None:
-            raise Http404
-        try:
-            quorum.check_factor(by)
-        except NotAllowed as error:
-            return ask_for_factor(request, error)
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
-        write_evidence(
-            file,
-            approval,
-            messages=outcome.list_evidence(approval),
-            scopes=outcome.list_scopes(approval),
-            actor=Ref("person", str(by.id)),
-            now=timezone.now(),
-        )
-        file.seek(0)
-        name = f"evidence-{str(send.public_id)[:8]}.zip"
-        response = FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
-        response["Cache-Control"] = "no-store"
-        return response
 
     # --- Pieces ----------------------------------------------------------------------------------
 
-    def _find(self, request: HttpRequest, public_id: UUID) -> tuple[HipaaSend, Person]:
-        send: HipaaSend = self.admin.find_object(request, public_id)
-        return send, person_of(request, send.account)
-
     def _do(self, request: HttpRequest, public_id: UUID, act: _Act, *, done: str = "Saved.") -> HttpResponse:
         """A button: the room does it or says why not, and the send's page shows what became of it."""
-        send, by = self._find(request, public_id)
+        send, by = self.admin.find_send(request, public_id)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
@@ -330,22 +262,6 @@ class SendPages:
         else:
             messages.success(request, done)
         return self._to(send)
-
-    def _progress(self, send: HipaaSend, by: Person) -> dict[str, Any]:
-        report, first = campaign_report(send), _find_first(send)
-        percent = 100 * report.settled // report.planned if report.planned else 0
-        return {
-            "report": report,
-            "percent": percent,
-            "reasons": explain_reasons(report.reasons),
-            "is_live": send.state == CampaignState.SENDING,
-            "waits_because": next((one.waits_because for one in send.submissions.all() if one.waits_until), ""),
-            "first": first,
-            "first_standing": say_standing(first) if first else "",
-            "may_release": bool(by.roles & quorum.RELEASING_ROLES),
-            "spoken": f"{report.settled:,} of {report.planned:,} done",
-            "progress_url": self.admin.url_of(send, view="progress"),
-        }
 
     def _show(
         self, request: HttpRequest, send: HipaaSend, template: str, *, title: str, **context: Any
@@ -360,15 +276,6 @@ def _withdraw(send: HipaaSend, by: Person) -> None:
     live = drafting.find_live(send)
     if live is not None:
         ending.withdraw(live, by=by, now=timezone.now())
-
-
-def _find_first(send: HipaaSend) -> Standing | None:
-    """How the first messages of a running send stand, None when no others wait for them."""
-    if send.state not in {CampaignState.SENDING, CampaignState.PAUSED}:
-        return None
-    submission = checking.find_submission(send)
-    batch = first_batch.find_waiting(submission.pk) if submission is not None else None
-    return first_batch.describe(batch) if batch is not None else None
 
 
 def _release(send: HipaaSend, by: Person) -> None:

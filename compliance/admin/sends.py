@@ -1,8 +1,9 @@
-"""HIPAA sends: the list, and who sees and writes them; the pages of one send are in send_pages."""
+"""HIPAA sends: the list, and who sees and writes them; the pages of one are in send_pages and send_outcomes."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -12,20 +13,21 @@ from django.urls import URLPattern
 from django.utils.html import format_html
 
 from campaigns.admin.campaign_words import TONES
-from campaigns.admin.rights import accounts_of
-from campaigns.admin.scoping import RoomScreen, SealpostChangeList
+from campaigns.admin.scoping import SealpostChangeList
 from campaigns.admin.words import show_time
-from campaigns.models import Account, BaaStatus, CampaignState, HipaaSend
-from compliance.admin.acting import works_under_agreement
+from campaigns.models import CampaignState, HipaaSend
+from compliance.admin.acting import person_of
+from compliance.admin.protected import ProtectedScreen
+from compliance.admin.send_outcomes import SendOutcomes
 from compliance.admin.send_pages import SendPages
 from compliance.admin.words import state_of
-from compliance.approvals.quorum import SUBMITTING_ROLES
+from compliance.approvals.quorum import SUBMITTING_ROLES, Person
 from compliance.approvals.states import ENDED
 from compliance.models import Approval
 
 
 @admin.register(HipaaSend)
-class HipaaSendAdmin(RoomScreen):
+class HipaaSendAdmin(ProtectedScreen):
     """HIPAA sends of one's accounts."""
 
     list_display = ("title", "state_badge", "people_count", "when")
@@ -35,10 +37,11 @@ class HipaaSendAdmin(RoomScreen):
         "Somebody else approves it before anything leaves."
     )
     add_label: ClassVar[str] = "New HIPAA send"
+    adding_roles: ClassVar[frozenset[str]] = SUBMITTING_ROLES
     change_list_template = "admin/hipaa/sends.html"
 
     def get_urls(self) -> list[URLPattern]:
-        return [*SendPages(self).urls(), *super().get_urls()]
+        return [*SendPages(self).urls(), *SendOutcomes(self).urls(), *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
         return SealpostChangeList
@@ -69,27 +72,10 @@ class HipaaSendAdmin(RoomScreen):
     def when(self, send: HipaaSend) -> str:
         return show_time(send.send_at)
 
-    # --- Rights ----------------------------------------------------------------------------------
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return works_under_agreement(request) and super().has_view_permission(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.accounts_to_change(request).exists()
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False  # pages ask for the role in the account, and call a room
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def accounts_to_change(self, request: HttpRequest) -> QuerySet[Account]:
-        """The accounts under an agreement in which the person writes HIPAA sends."""
-        allowed = accounts_of(request.user).exclude(baa_status=BaaStatus.NONE)
-        return allowed.filter(memberships__user=request.user.pk, memberships__role__in=SUBMITTING_ROLES).distinct()
+    def find_send(self, request: HttpRequest, public_id: UUID) -> tuple[HipaaSend, Person]:
+        """The send and who asks, or 404 when it does not exist for this person."""
+        send: HipaaSend = self.find_object(request, public_id)
+        return send, person_of(request, send.account)
 
     # --- Views -----------------------------------------------------------------------------------
 

@@ -14,12 +14,12 @@ from django.utils.html import format_html
 
 from campaigns.accounts.tenancy import access_account
 from campaigns.admin.rights import accounts_of
-from campaigns.admin.scoping import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.errors import NotFound
 from campaigns.models import Account, BaaStatus, Lane, Message, MessageState
 from campaigns.planning.hipaa import starting
-from compliance.admin.acting import person_of, works_under_agreement
+from compliance.admin.acting import person_of
+from compliance.admin.protected import ProtectedScreen
 from compliance.admin.step_up import ask_for_factor
 from compliance.admin.words import STOP_REASONS
 from compliance.approvals import quorum, stopping
@@ -36,7 +36,7 @@ class StopForm(forms.Form):
 
 
 @admin.register(Stop)
-class StopAdmin(RoomScreen):
+class StopAdmin(ProtectedScreen):
     """Stops of one's accounts, and those of the whole installation."""
 
     list_display = ("since", "what", "why", "who", "lifted")
@@ -46,6 +46,7 @@ class StopAdmin(RoomScreen):
         "Within two seconds nothing protected leaves any more. What has left cannot be called back."
     )
     add_label: ClassVar[str] = "Stop everything"
+    adding_roles: ClassVar[frozenset[str]] = quorum.STOPPING_ROLES
 
     def get_urls(self) -> list[URLPattern]:
         return [self.page("<int:pk>/lift/", self.lift, name="lift"), *super().get_urls()]
@@ -86,23 +87,15 @@ class StopAdmin(RoomScreen):
         # A stop of all accounts belongs to each of them; whoever sees it works in one.
         return int(obj.account_id or 0)
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # The rows are scoped already; one of all accounts concerns everybody who sends protected mail.
-        return works_under_agreement(request) and super().has_view_permission(
-            request, None if obj is None or not obj.account_id else obj
-        )
+        return super().has_view_permission(request, None if obj is None or not obj.account_id else obj)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(self._accounts(request))
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return False
+    def accounts_to_change(self, request: HttpRequest) -> QuerySet[Account]:
+        """Those under an agreement in which the person may stop: all of them for a superuser."""
+        if request.user.is_superuser:
+            return accounts_of(request.user).exclude(baa_status=BaaStatus.NONE)
+        return super().accounts_to_change(request)
 
     def name_of(self, obj: Any) -> str:
         return f"Stop of {show_time(obj.ordered_at)}"
@@ -111,7 +104,7 @@ class StopAdmin(RoomScreen):
 
     def add_page(self, request: HttpRequest) -> HttpResponse:
         """Say what stops and why; one press, no second factor."""
-        accounts = self._accounts(request)
+        accounts = list(self.accounts_to_change(request).order_by("name"))
         account = self._chosen(request, accounts)
         form = StopForm(request.POST or None)
         if request.method == "POST" and account is not None and form.is_valid():
@@ -157,13 +150,6 @@ class StopAdmin(RoomScreen):
         )
         return HttpResponseRedirect(self.url_of(view="changelist"))
 
-    def _accounts(self, request: HttpRequest) -> list[Account]:
-        """Those under an agreement in which the person may stop."""
-        found = accounts_of(request.user).exclude(baa_status=BaaStatus.NONE)
-        if not request.user.is_superuser:
-            found = found.filter(memberships__user=request.user.pk, memberships__role__in=quorum.STOPPING_ROLES)
-        return list(found.distinct().order_by("name"))
-
     def _chosen(self, request: HttpRequest, accounts: list[Account]) -> Account | None:
         name = request.POST.get("account") or request.GET.get("account") or ""
         if not name:
@@ -180,7 +166,7 @@ class StopAdmin(RoomScreen):
         """Who asks, in the account of the stop; of a stop of all, in the first they are officer of."""
         if stop.account is not None:
             return person_of(request, stop.account)
-        people = [person_of(request, account) for account in self._accounts(request)]
+        people = [person_of(request, account) for account in self.accounts_to_change(request)]
         found = next((one for one in people if one.roles & quorum.LIFTING_ROLES), None)
         if found is None and not people:
             raise Http404

@@ -122,9 +122,6 @@ class AuditEventAdmin(OversightScreen):
         self._names = dict(User.objects.values_list("pk", "username"))
         return super().get_list_display(request)
 
-    def change_view(self, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ARG002
-        raise Http404
-
     @admin.display(description="When", ordering="at")
     def when(self, event: AuditEvent) -> str:
         return show_time(event.at)

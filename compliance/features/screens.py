@@ -24,6 +24,7 @@ TAGS: dict[str, str] = {
     "campaigns.Sender": "delivery.domains",
     "campaigns.Suppression": "delivery.suppression",
     "campaigns.Transport": "delivery.transports",
+    "campaigns.TransportPool": "delivery.transports",
     # Signed under an agreement, and of a mail they tell an id, a state and a moment.
     "campaigns.WebhookEndpoint": "delivery.reports",
     "compliance.Approval": "hipaa.approval",

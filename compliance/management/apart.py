@@ -26,6 +26,7 @@ def environment_apart(**changes: str) -> Iterator[dict[str, str]]:
             made.mkdir(mode=0o700)
         environment = {
             **os.environ, "VAR_DIR": str(var), "TMPDIR": str(tmp), "DATABASE_URL": database_url,
+            "ARCHIVE_DIR": str(var / "archive"), "ARCHIVE_S3_BUCKET": "",
             # Another name for the queue and the cache: no worker of the installation may take up what is rehearsed.
             "INSTANCE": f"apart-{secrets.token_hex(8)}",
             **changes,

@@ -20,6 +20,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from campaigns.errors import CampaignError
 from compliance import audit
 from compliance.audit import Ref
+from compliance.oversight import beside
 from compliance.oversight.backup_files import Manifest, Writer
 from compliance.vault.tables import DataKey
 
@@ -30,10 +31,10 @@ _LEFT_OUT = frozenset({"django_q", "sessions"})
 _DJANGOS = frozenset({"django_migrations", "sqlite_sequence"})
 
 
-def write_backup(folder: Path, *, actor: Ref, now: datetime) -> list[Manifest]:
+def write_backup(folder: Path, *, actor: Ref, now: datetime, with_archive: bool = True) -> list[Manifest]:
     """Write `data` and `keys` below the folder, both of one moment, and an event about it.
 
-    Workers go on meanwhile. Raises CampaignError `backup.exists`, `backup.unknown-table`.
+    Uploaded files go along, and the archive of mails unless it is backed up where it lies. Workers go on meanwhile. Raises CampaignError `backup.exists`, `backup.unknown-table`.
     """
     _check_tables()
     writers = {part: Writer(folder / part) for part in (DATA, KEYS)}
@@ -41,14 +42,22 @@ def write_backup(folder: Path, *, actor: Ref, now: datetime) -> list[Manifest]:
     try:
         with _snapshot():
             migrations = list_migrations()
+            writers[DATA].write_bundle(beside.UPLOADS, beside.read_uploads())
             for model in list_models():
                 writers[part_of(model)].write_table(model._meta.db_table, columns=columns_of(model), rows=_read(model))
+        if with_archive:
+            # After the snapshot: a bucket may take hours, and no transaction stays open meanwhile.
+            writers[DATA].write_bundle(beside.ARCHIVE, beside.read_archived(writers[DATA]))
         made = [writer.finish(Manifest(backup, part, now.isoformat(), migrations)) for part, writer in writers.items()]
     finally:
         for writer in writers.values():
             writer.discard()
     with transaction.atomic():
-        data = {"tables": sum(len(one.files) for one in made), "rows": sum(one.rows for one in made)}
+        data = {
+            "tables": sum(len(one.files) for one in made), "rows": sum(one.rows for one in made),
+            "files": sum(bundle.files for one in made for bundle in one.bundles),
+            "missing": sum(one.missing for one in made),
+        }  # fmt: skip
         audit.record("backup.made", owner="", actor=actor, about=Ref("backup", backup), data=data, now=now)
     return made
 

@@ -1,4 +1,5 @@
-"""The files of a backup: rows as lines of JSON, packed, each file with its digest in a manifest that only we can make.
+"""The files of a backup: rows as lines of JSON, packed, and files from beside the database, in tars; each with its digest in a
+manifest that only we can make.
 
 A part is a folder, written beside its place and moved there when it is whole. Nobody but us reads it.
 """
@@ -11,12 +12,13 @@ import hashlib
 import json
 import os
 import shutil
+import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from campaigns.errors import CampaignError
@@ -40,6 +42,16 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """Files from beside the database: how many lie in the tar, how many could not be read, and the digest of the tar."""
+
+    name: str
+    files: int
+    missing: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a part of a backup holds; both parts of one backup have its `id`. `migrations` is what its tables look like."""
 
@@ -48,11 +60,16 @@ class Manifest:
     made_at: str
     migrations: Sequence[str]
     files: Sequence[File] = field(default_factory=list)
+    bundles: Sequence[Bundle] = field(default_factory=list)
     format: int = FORMAT
 
     @property
     def rows(self) -> int:
         return sum(file.rows for file in self.files)
+
+    @property
+    def missing(self) -> int:
+        return sum(bundle.missing for bundle in self.bundles)
 
 
 class BackupBroken(CampaignError):
@@ -73,6 +90,7 @@ class Writer:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700)
         self._files: list[File] = []
+        self._bundles: list[Bundle] = []
 
     def write_table(self, table: str, *, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """One file; rows are read and written one after the other."""
@@ -87,9 +105,33 @@ class Writer:
             os.fsync(raw.fileno())
         self._files.append(File(name, table, list(columns), count, _digest(self._folder / name)))
 
+    def write_bundle(self, name: str, entries: Iterable[tuple[str, int, BinaryIO | None]]) -> None:
+        """One tar of (path, size, what is read there); None for what cannot be read, which is only counted."""
+        files, missing = 0, 0
+        with self._open(name) as raw:
+            with tarfile.open(fileobj=raw, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+                for path, size, content in entries:
+                    if content is None:
+                        missing += 1
+                        continue
+                    told = tarfile.TarInfo(path)
+                    told.size, told.mode = size, 0o600
+                    tar.addfile(told, content)
+                    _forget(tar)
+                    files += 1
+            raw.flush()
+            os.fsync(raw.fileno())
+        self._bundles.append(Bundle(name, files, missing, _digest(self._folder / name)))
+
+    def read_table(self, table: str) -> Iterator[dict[str, Any]]:
+        """The rows of a table that was written, by column."""
+        file = next(file for file in self._files if file.table == table)
+        for row in read_rows(self._folder, file):
+            yield dict(zip(file.columns, row, strict=True))
+
     def finish(self, manifest: Manifest) -> Manifest:
         """Write the manifest last, and move the folder to its place."""
-        whole = Manifest(**{**asdict(manifest), "files": self._files})
+        whole = Manifest(**{**asdict(manifest), "files": self._files, "bundles": self._bundles})
         content = json.dumps(asdict(whole), indent=1, sort_keys=True)
         mac = derived.make_mac(_PURPOSE, content.encode()).hex()
         with self._open(MANIFEST) as raw:
@@ -117,12 +159,15 @@ def read_manifest(folder: Path, *, part: str) -> Manifest:
     if not derived.is_mac(_PURPOSE, content.encode(), mac):
         raise BackupBroken("The manifest is not what this installation wrote.")
     given: dict[str, Any] = json.loads(content)
-    manifest = Manifest(**{**given, "files": [File(**file) for file in given["files"]]})
+    files = [File(**file) for file in given["files"]]
+    bundles = [Bundle(**bundle) for bundle in given["bundles"]]
+    manifest = Manifest(**{**given, "files": files, "bundles": bundles})
     if (manifest.part, manifest.format) != (part, FORMAT):
         raise BackupBroken(f"{folder} holds another part of a backup, or one of another version.")
-    for file in manifest.files:
-        if not (folder / file.name).is_file() or _digest(folder / file.name) != file.sha256:
-            raise BackupBroken(f"{file.name} is missing, or not what was written.")
+    digests = {file.name: file.sha256 for file in files} | {bundle.name: bundle.sha256 for bundle in bundles}
+    for name, digest in digests.items():
+        if not (folder / name).is_file() or _digest(folder / name) != digest:
+            raise BackupBroken(f"{name} is missing, or not what was written.")
     return manifest
 
 
@@ -131,6 +176,22 @@ def read_rows(folder: Path, file: File) -> Iterator[list[Any]]:
     with gzip.open(folder / file.name, "rb") as lines:
         for line in lines:
             yield [_decode(value) for value in json.loads(line)]
+
+
+def read_bundle(folder: Path, bundle: Bundle) -> Iterator[tuple[str, BinaryIO]]:
+    """The files of one tar, each to be read before the next one."""
+    with tarfile.open(folder / bundle.name, "r:") as tar:
+        while (told := tar.next()) is not None:
+            content = tar.extractfile(told)
+            if content is None:
+                raise BackupBroken(f"{bundle.name} holds something that is no file.")
+            yield told.name, cast("BinaryIO", content)
+            _forget(tar)
+
+
+def _forget(tar: tarfile.TarFile) -> None:
+    # It remembers every file: a gigabyte, of a million mails.
+    tar.members = []  # type: ignore[attr-defined]
 
 
 def _digest(path: Path) -> str:

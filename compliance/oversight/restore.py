@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from django.core.management.color import no_style
@@ -17,13 +17,15 @@ from django.db import connection, transaction
 from django.db.models import Field, Model, QuerySet
 
 from campaigns.errors import CampaignError
-from campaigns.models import Lane, Message, Transport
+from campaigns.models import KeptMail, Lane, Message, Transport
 from campaigns.outbox.payload import personal_context
 from campaigns.outbox.transports import read_config
+from campaigns.storage.keeping import copy_context
 from compliance import vault
 from compliance.audit.verify import verify
+from compliance.oversight import beside
 from compliance.oversight.backup import DATA, KEYS, fields_of, list_migrations, list_models, part_of
-from compliance.oversight.backup_files import BackupBroken, File, Manifest, read_manifest, read_rows
+from compliance.oversight.backup_files import BackupBroken, File, Manifest, read_bundle, read_manifest, read_rows
 from compliance.vault.keys import fingerprint_of, unwrap
 from compliance.vault.tables import DataKey
 
@@ -44,6 +46,7 @@ class Drill:
     opened: int = 0
     shredded: int = 0
     events: int = 0
+    files: int = 0
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -61,10 +64,10 @@ def read_parts(folder: Path, *, keys: Path | None) -> list[tuple[Path, Manifest]
     return parts
 
 
-def load(parts: list[tuple[Path, Manifest]]) -> None:
-    """Fill an empty database that `migrate` made, or leave it as it is.
+def load(parts: list[tuple[Path, Manifest]], *, with_files: bool) -> None:
+    """Fill an empty database that `migrate` made, or leave it as it is; put the files beside it where they lay.
 
-    Raises BackupBroken, CampaignError `backup.not-empty`, `backup.other-version`.
+    Raises BackupBroken, CampaignError `backup.not-empty`, `backup.other-version`, `archive.unreachable`.
     """
     models = {model._meta.db_table: model for model in list_models()}
     if list(parts[0][1].migrations) != list_migrations():
@@ -74,6 +77,11 @@ def load(parts: list[tuple[Path, Manifest]]) -> None:
             action="Restore it with the version that wrote it, then upgrade.",
             status=409,
         )
+    _check_empty(models)
+    if with_files:
+        # Before the rows: when a file cannot be written, the database is still empty, and all of it can be done again.
+        for folder, manifest in parts:
+            beside.bring_back(folder, manifest)
     with transaction.atomic():
         _check_empty(models)
         for table in _MADE_BY_MIGRATE:
@@ -99,8 +107,12 @@ def examine(parts: list[tuple[Path, Manifest]]) -> Drill:
     missing = {table for table, model in models.items() if part_of(model) in {one.part for _, one in parts}}
     missing -= {file.table for _, manifest in parts for file in manifest.files}
     drill.faults += [f"{table} is not in the backup." for table in sorted(missing)]
+    for _, manifest in parts:
+        drill.files += sum(bundle.files for bundle in manifest.bundles)
+        if manifest.missing:
+            drill.faults.append(f"{manifest.missing:,} archived mails could not be read when the backup was made.")
     if len(parts) > 1:
-        _open_sample(drill)
+        _open_sample(drill, parts[0])
     report = verify()
     drill.events = report.events
     drill.faults += [f"The audit trail does not fit: {one.code} at {one.seq}." for one in report.problems[:5]]
@@ -136,9 +148,9 @@ def _prepare(fields: Sequence[Field[Any, Any]], row: Sequence[object]) -> list[A
     return [each.get_db_prep_save(value, connection) for each, value in zip(fields, row, strict=True)]
 
 
-def _open_sample(drill: Drill) -> None:
+def _open_sample(drill: Drill, data: tuple[Path, Manifest]) -> None:
     """Sealed values open by the keys of the backup, in their place; those whose keys were destroyed stay closed."""
-    for what, look in _list_sample():
+    for what, look in itertools.chain(_list_sample(), _list_archived(*data)):
         try:
             look()
         except vault.Shredded:
@@ -160,6 +172,15 @@ def _list_sample() -> Iterator[tuple[str, Callable[[], object]]]:
         yield f"Message {message.public_id}", partial(_open, message)
 
 
+def _list_archived(folder: Path, manifest: Manifest) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The same of the first mails of the archive, as they lie in the backup."""
+    for bundle in manifest.bundles:
+        if bundle.name != beside.ARCHIVE:
+            continue
+        for name, file in itertools.islice(read_bundle(folder, bundle), SAMPLE):
+            yield f"Archived mail {PurePosixPath(name).stem}", partial(_open_archived, name, file.read())
+
+
 def _ends(rows: QuerySet[_Row], *, by: str) -> list[_Row]:
     return [*rows.order_by(by)[: SAMPLE // 2], *rows.order_by(f"-{by}")[: SAMPLE // 2]]
 
@@ -167,6 +188,11 @@ def _ends(rows: QuerySet[_Row], *, by: str) -> list[_Row]:
 def _unwrap(key: DataKey) -> None:
     if fingerprint_of(unwrap(key)) != key.fingerprint:
         raise vault.SealBroken
+
+
+def _open_archived(name: str, sealed: bytes) -> None:
+    mail = KeptMail.objects.select_related("account").get(public_id=PurePosixPath(name).stem)
+    vault.unseal(sealed, **copy_context(mail.account, mail.public_id))
 
 
 def _open(message: Message) -> None:

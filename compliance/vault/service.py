@@ -7,7 +7,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from campaigns import net
+from campaigns.net import http
+from campaigns.net.destinations import NetError
 from compliance.vault.errors import KeysUnavailable
 
 # A data key is asked for once in minutes; whoever waits for it holds up mail.
@@ -24,7 +25,7 @@ class Service:
         self._ca_file = ca_file or None
         self._local = threading.local()
 
-    def ask(self, path: str, *, content: object, headers: Mapping[str, str]) -> net.Answer:
+    def ask(self, path: str, *, content: object, headers: Mapping[str, str]) -> http.Answer:
         """The answer, whatever its status; content None asks by GET.
 
         Raises KeysUnavailable when there is no answer, or one that says to come back.
@@ -32,22 +33,22 @@ class Service:
         method, body = ("GET", None) if content is None else ("POST", json.dumps(content).encode())
         for _ in range(_TRIES):
             try:
-                answer = net.ask(self._session(), method, self.base_url + path, body=body, headers=headers)
-            except net.NetError:
+                answer = http.ask(self._session(), method, self.base_url + path, body=body, headers=headers)
+            except NetError:
                 continue
             if answer.status < 500 and answer.status != 429:
                 return answer
         raise KeysUnavailable
 
-    def _session(self) -> net.Session:
-        session: net.Session | None = getattr(self._local, "session", None)
+    def _session(self) -> http.Session:
+        session: http.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = net.Session(silence=SILENCE_SECONDS, max_bytes=ANSWER_BYTES, ca_file=self._ca_file, is_ours=True)
+            session = http.Session(silence=SILENCE_SECONDS, max_bytes=ANSWER_BYTES, ca_file=self._ca_file, is_ours=True)
             self._local.session = session
         return session
 
 
-def read_object(answer: net.Answer) -> dict[str, Any]:
+def read_object(answer: http.Answer) -> dict[str, Any]:
     """The JSON object of an answer; raises KeysUnavailable for anything else."""
     try:
         content = answer.json()

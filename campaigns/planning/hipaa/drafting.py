@@ -24,6 +24,7 @@ from campaigns.models import (
     TemplateVersion,
     Transport,
 )
+from campaigns.planning.hipaa.scan import note_hits, scan_send
 from compliance import audit, marketing
 from compliance.approvals import quorum
 from compliance.approvals.contributions import note_contribution
@@ -82,6 +83,7 @@ def create_send(account: Account, draft: Draft, *, by: Person, now: datetime) ->
         )
         SendTerms.objects.create(campaign=send, variables=_declare(draft.content, ()), **terms)
         _tell(send, by=by, part="content", now=now)
+        note_hits(send, scan_send(send, now=now), now=now)
     return send
 
 
@@ -97,7 +99,8 @@ def change_send(send: HipaaSend, draft: Draft, *, by: Person, now: datetime) -> 
         taken = {name: columns[name] for name in ("content", "sender", "transport", "purpose")}
         Submission.objects.filter(campaign=send).update(**taken)
         _tell(send, by=by, part="content", now=now)
-    reload(send)
+        reload(send)
+        note_hits(send, scan_send(send, now=now), now=now)
 
 
 def declare_values(send: HipaaSend, declared: Sequence[Declared], *, by: Person, now: datetime) -> None:

@@ -17,11 +17,12 @@ import dns.resolver
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns import jobs, net
+from campaigns import jobs
 from campaigns.delivery.probe import Offer, probe
 from campaigns.delivery.smtp_connect import make_tls_context
 from campaigns.domains.lookup import Dns
 from campaigns.models import Message, Submission, TlsProbe
+from campaigns.net.destinations import is_allowed
 from campaigns.planning.hipaa import tls
 
 PROBE_JOB = "campaigns.tasks.probe_domains"
@@ -71,7 +72,7 @@ def _look_at(domain: str, resolver: dns.resolver.Resolver, context: ssl.SSLConte
     asked = Dns(resolver, seconds=_DNS_SECONDS)
     for name in _mail_servers(domain, asked):
         # Whoever owns a domain says where its mail servers are: not within our own network.
-        address = next((one for one in asked.addresses(name).values if net.is_allowed(one)), "")
+        address = next((one for one in asked.addresses(name).values if is_allowed(one)), "")
         if address and (offer := probe(name, address, port=port, context=context)) is not Offer.UNREACHABLE:
             return offer
     return Offer.UNREACHABLE

@@ -25,6 +25,11 @@ def scan_send(send: HipaaSend, *, now: datetime) -> Scan:
     )
 
 
+def note_hits(send: HipaaSend, scan: Scan, *, now: datetime) -> None:
+    """Remember what a check found, for how often each rule is right; done by what people do, never by looking."""
+    scanning.note_hits(send.account_id, send=str(send.public_id), hits=scan.hits, now=now)
+
+
 def answer_hit(send: HipaaSend, hit: ScanHit, *, reason: str, by: Person, now: datetime) -> None:
     """The author says that a warning is none, or the officer excepts an exact text; raises NotAllowed, CampaignError."""
     account_id, owner = send.account_id, str(send.account.public_id)

@@ -17,7 +17,7 @@ from campaigns.outbox.parts import describe_send
 from campaigns.planning.hipaa import probing
 from campaigns.planning.hipaa.checking import check_send, find_submission
 from campaigns.planning.hipaa.drafting import UNFINISHED, lock_draft
-from campaigns.planning.hipaa.scan import scan_send
+from campaigns.planning.hipaa.scan import note_hits, scan_send
 from compliance.approvals import submitting
 from compliance.approvals.contributions import find_contributors, note_contribution
 from compliance.approvals.quorum import Person
@@ -41,6 +41,7 @@ def submit_send(
 ) -> Approval:
     """A new approval in review; raises NotReady, and what compliance.approvals.submitting.submit raises."""
     scan = scan_send(send, now=now)
+    note_hits(send, scan, now=now)
     if findings := check_send(send, scan=scan, now=now):
         raise NotReady(findings)
     with transaction.atomic():
