@@ -434,6 +434,8 @@ def test_the_command_draws_a_table_and_fails_when_a_domain_is_not_verified(domai
     assert re.search(rf"{NAME} .*NOT VERIFIED \({domain.account.slug}\)", text)
     assert re.search(r"ownership +│ +-- +│ +The record that proves ownership is not", text)
     assert "publish: _dmarc.news.example.org TXT" in re.sub(r"\s*│\s*", " ", text)
+    whole = re.sub(r"[\s│]", "", text)
+    assert all(record.value.replace(" ", "") in whole for record in expected_records(domain)[:2])
 
 
 def test_the_command_ends_well_when_all_are_verified(domain: Domain, server: DnsServer) -> None:
