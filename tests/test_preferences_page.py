@@ -22,6 +22,7 @@ from campaigns import tokens
 from campaigns.models import (
     Account,
     Contact,
+    ContactList,
     Frequency,
     Goodbye,
     Language,
@@ -138,6 +139,10 @@ def test_who_left_may_come_back_by_themselves(reader: Reader) -> None:
 def test_a_list_that_is_not_public_cannot_be_joined_from_outside(reader: Reader) -> None:
     reader.post(do="save", list=[reader.staff.public_id, reader.news.public_id], frequency=0)
     assert not Subscription.objects.filter(list=reader.staff).exists()
+    assert "cannot be ticked" not in reader.get()
+    ContactList.objects.filter(pk=reader.news.pk).update(is_public=False)
+    reader.post(do="save", frequency=0)
+    assert "A list that cannot be ticked is not open" in reader.get()
 
 
 def test_who_wants_mail_once_a_week_gets_the_next_campaign_after_it(reader: Reader) -> None:
