@@ -157,6 +157,8 @@ class TestFiles:
         assert [row["address"] for row in links if "…" in row["address"]] == ["https://me.example/?who=…"]
         assert desk.rows("domains")[0] | {"arrived": "3", "opened": "1"} == desk.rows("domains")[0]
         assert sum(int(row["sent"]) for row in desk.rows("hours")) == 3
+        phone = {"device": "Phone", "system": "iOS", "opens": "1", "clicks": "0"}
+        assert phone in desk.rows("devices")
         readers = {row["email"]: (row["opened"], row["clicked"]) for row in desk.rows("readers")}
         assert readers == dict(zip(desk.sent.addresses, [("1", "1"), ("0", "0"), ("0", "0")], strict=True))
 

@@ -69,6 +69,12 @@ def write_hours(campaign: Campaign, submission: Submission) -> Iterator[Row]:  #
         yield f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M}", row.sent, row.opened, row.clicked
 
 
+def write_devices(campaign: Campaign, submission: Submission) -> Iterator[Row]:  # noqa: ARG001 (an export's signature)
+    yield "device", "system", "opens", "clicks"
+    for row in stats.read_devices(submission):
+        yield row.device, row.system, row.opened, row.clicked
+
+
 def write_reasons(campaign: Campaign, submission: Submission) -> Iterator[Row]:  # noqa: ARG001 (an export's signature)
     yield "reason", "people"
     yield from preferences.reasons_of_submission(submission.pk)
@@ -121,6 +127,7 @@ EXPORTS: dict[str, Callable[[Campaign, Submission], Iterator[Row]]] = {
     "links": write_links,
     "domains": write_domains,
     "hours": write_hours,
+    "devices": write_devices,
     "reasons": write_reasons,
     "readers": write_readers,
 }
