@@ -13,7 +13,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from campaigns.models import Event, EventKind, Message, MessageState, Role, TrackingLevel
+from campaigns.audiences import preferences
+from campaigns.models import Event, EventKind, LeavingReason, Message, MessageState, Role, TrackingLevel
 from tests.factories import make_account, make_campaign, make_user
 from tests.office import squeeze
 from tests.tracked import DESK, PHONE, TrackedSend, ask
@@ -125,6 +126,24 @@ def test_somebody_who_left_is_told(desk: Desk) -> None:
     assert desk.sent.addresses[2] in desk.text("readers", query="?show=left")
 
 
+def test_why_readers_left_is_told_by_campaign_and_by_account(desk: Desk) -> None:
+    account, submission = desk.sent.account, desk.sent.submission
+    for reason in ("too-many", "too-many", "other"):
+        preferences.note_goodbye(account, submission_id=submission.pk, reason=LeavingReason(reason))
+    preferences.note_goodbye(account, submission_id=None, reason=LeavingReason.NEVER_ASKED)
+    preferences.note_goodbye(make_account(), submission_id=None, reason=LeavingReason.NOT_FOR_ME)
+    assert "Why readers left Save as CSV Reason People Of those who said Too many mails 2 67 %" in desk.text(
+        "statistics"
+    )
+    assert desk.rows("reasons") == [
+        {"reason": "Too many mails", "people": "2"}, {"reason": "Another reason", "people": "1"},
+    ]  # fmt: skip
+    everything = squeeze(desk.client.get(reverse("admin:campaigns_suppression_changelist")))
+    assert "Too many mails 2 50 %" in everything
+    assert "I never asked for them 1 25 %" in everything
+    assert "Not interesting for me" not in everything
+
+
 def test_contacts_show_their_mails(desk: Desk) -> None:
     contact = desk.sent.account.contacts.get(email=desk.sent.addresses[0])
     page = desk.client.get(reverse("admin:campaigns_contact_change", args=[contact.public_id]))
@@ -138,6 +157,8 @@ class TestFiles:
         assert [row["address"] for row in links if "…" in row["address"]] == ["https://me.example/?who=…"]
         assert desk.rows("domains")[0] | {"arrived": "3", "opened": "1"} == desk.rows("domains")[0]
         assert sum(int(row["sent"]) for row in desk.rows("hours")) == 3
+        phone = {"device": "Phone", "system": "iOS", "opens": "1", "clicks": "0"}
+        assert phone in desk.rows("devices")
         readers = {row["email"]: (row["opened"], row["clicked"]) for row in desk.rows("readers")}
         assert readers == dict(zip(desk.sent.addresses, [("1", "1"), ("0", "0"), ("0", "0")], strict=True))
 
@@ -162,6 +183,16 @@ class TestComparison:
         table = desk.client.get(url, {"c": [str(first.public_id)], "format": "csv"})
         (row,) = csv.DictReader(io.StringIO(b"".join(table.streaming_content).decode()))  # type: ignore[attr-defined]
         assert (row["campaign"], row["opened"], row["opened_by_machines_only"]) == (first.name, "1", "1")
+
+    def test_what_was_not_counted_is_not_shown_as_nothing(self) -> None:
+        sent = TrackedSend(track_opens=False)
+        client = Client()
+        client.force_login(make_user(sent.account))
+        url = f"{reverse('admin:campaigns_campaign_compare')}?c={sent.campaign.public_id}"
+        assert "Opened Not counted Clicked 0 % 0" in squeeze(client.get(url))
+        table = client.get(f"{url}&format=csv")
+        (row,) = csv.DictReader(io.StringIO(b"".join(table.streaming_content).decode()))  # type: ignore[attr-defined]
+        assert (row["opened"], row["clicked"]) == ("", "0")
 
     def test_those_of_strangers_are_not_among_them(self, desk: Desk) -> None:
         theirs = TrackedSend(make_account()).campaign

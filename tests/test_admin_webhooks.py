@@ -165,10 +165,14 @@ def test_a_webhook_is_tried_at_once(door: Client, program: Program, receiver: Re
 
 def test_a_webhook_is_switched_off_and_on(door: Client, program: Program, receiver: Receiver) -> None:
     endpoint, _ = listen(program, receiver.url)
+    program.send("ann@example.com")
+    happen(EventKind.SENT)
+    news.collect_news(now=timezone.now())
     door.post(page_of(endpoint, "switch"), {"to": "off"})
     endpoint.refresh_from_db()
     assert endpoint.state == EndpointState.OFF
     assert "This webhook is switched off." in squeeze(door.get(page_of(endpoint)))
+    assert "The webhook was switched off before it was told." in squeeze(door.get(page_of(endpoint, "log")))
     door.post(page_of(endpoint, "switch"), {"to": "on"})
     endpoint.refresh_from_db()
     assert endpoint.state == EndpointState.ACTIVE
@@ -282,7 +286,7 @@ class TestLooks:
         rows.filter(kind=WebhookKind.CLICKED).update(state=DeliveryState.LOST, attempts=21, last_status=503)
         rows.filter(kind=WebhookKind.OPENED).update(state=DeliveryState.DONE, attempts=1, last_status=200)
         rows.filter(kind=WebhookKind.COMPLAINED).update(attempts=2, last_code="net.timeout")
-        claims.stop_endpoint(stopped, because="The receiver did not answer in ten seconds.")
+        claims.stop_endpoint(stopped, because="The receiver did not answer in time.")
         eyes = open_eyes(width, scheme, user=user)
         eyes.page.goto("/admin/")
         eyes.look("webhooks-home")

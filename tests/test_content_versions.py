@@ -114,6 +114,8 @@ def test_a_good_draft_has_no_problems() -> None:
         ({"variables": ()}, "content.variable-undeclared"),
         ({"source": '<a href="javascript:alert(1)">x</a>'}, "content.unsafe-link"),
         ({"source": '<a href=" java&#115;cript:alert(1)">x</a>'}, "content.unsafe-link"),
+        ({"source": '<a href="java\nscript&Tab;:alert(1)">x</a>'}, "content.unsafe-link"),
+        ({"source": '<!--[if mso]><v:rect href="https://good\\@evil.example"><![endif]-->x'}, "content.unsafe-link"),
         ({"source": '<base href="https://x.example">'}, "content.base"),
         ({"source": "<script>x</script>"}, "content.script"),
     ],

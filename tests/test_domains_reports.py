@@ -138,6 +138,7 @@ def test_a_report_that_makes_no_sense_is_refused(old: bytes, new: bytes) -> None
         lambda report: report["policies"][0].pop("summary"),
         lambda report: report["policies"][0]["summary"].update({"total-successful-session-count": -5}),
         lambda report: report["policies"][0]["summary"].update({"total-successful-session-count": [1]}),
+        lambda report: report["policies"][0]["summary"].update({"total-successful-session-count": float("inf")}),
     ],
     ids=[
         "no policies",
@@ -148,6 +149,7 @@ def test_a_report_that_makes_no_sense_is_refused(old: bytes, new: bytes) -> None
         "no summary",
         "less than none",
         "a list",
+        "without end",
     ],
 )
 def test_a_tls_report_that_makes_no_sense_is_refused(change: Callable[[Any], Any]) -> None:

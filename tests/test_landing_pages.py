@@ -8,13 +8,26 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
+from campaigns import tokens
 from campaigns.api.wire import number_of
-from campaigns.models import Account, BaaStatus, LandingPage, Role, Suppression, UnsubscribeLevel
+from campaigns.models import Account, BaaStatus, Campaign, LandingPage, Role, Suppression, UnsubscribeLevel
+from campaigns.planning import sending
+from campaigns.tokens import UnsubscribeClaim
 from tests.browser import LOOKS, MARKS, Eyes
-from tests.factories import make_account, make_landing_page, make_list, make_template, make_user, make_version
+from tests.factories import (
+    make_account,
+    make_campaign,
+    make_landing_page,
+    make_list,
+    make_template,
+    make_user,
+    make_version,
+)
 from tests.people import sign_in
 from tests.test_unsubscribe_levels import HTML, Shop
+from tests.tracked import TrackedSend
 
 SCREEN = "/admin/campaigns/landingpage/"
 USUAL = "Do you want to unsubscribe?"
@@ -92,6 +105,32 @@ def test_a_template_brings_its_page_unless_the_request_names_one(shop: Shop) -> 
     assert "Anders?" in read(shop.mail(shop.sender, **given, optoutLandingPageId=other.public_id.hex))
     mine.delete()
     assert USUAL in read(shop.mail(shop.sender, **given))
+
+
+def test_a_campaign_chooses_its_page_and_mail_that_has_left_keeps_it(db: None) -> None:
+    sent = TrackedSend()
+    theirs, page = make_page(make_account()), make_page(sent.account, heading="Enough {{ product }}?", language="en")
+    office = Client()
+    office.force_login(make_user(sent.account, role=Role.AUTHOR))
+    version = make_version(sent.account)
+    draft = make_campaign(sent.account, lists=[sent.list], content=version)
+    url = reverse("admin:campaigns_campaign_edit", args=[draft.public_id])
+    form = {
+        "name": "Summer", "template": version.template_id, "purpose": "marketing", "lists": [sent.list.pk],
+        "sender": draft.sender_id,
+    }  # fmt: skip
+    office.post(url, form | {"landing_page": theirs.pk})
+    assert Campaign.objects.get(pk=draft.pk).landing_page is None
+    answer = office.post(url, form | {"landing_page": page.pk}, follow=True)
+    assert f"<dd>{page.name}</dd>" in answer.content.decode()
+    draft.refresh_from_db()
+    submission = sending.send_now(draft)
+    token = tokens.unsubscribe_token(UnsubscribeClaim(sent.account.pk, submission.pk, sent.message().address_key))
+    assert "Enough ?" in read(f"/u/{token}")
+    Campaign.objects.update(landing_page=None)
+    assert "Enough ?" in read(f"/u/{token}")
+    Account.objects.update(baa_status=BaaStatus.ACTIVE)
+    assert USUAL in read(f"/u/{token}")
 
 
 def test_an_author_writes_a_page_and_looks_at_it(client: Client, db: None) -> None:

@@ -22,6 +22,7 @@ from campaigns import tokens
 from campaigns.models import (
     Account,
     Contact,
+    ContactList,
     Frequency,
     Goodbye,
     Language,
@@ -138,6 +139,10 @@ def test_who_left_may_come_back_by_themselves(reader: Reader) -> None:
 def test_a_list_that_is_not_public_cannot_be_joined_from_outside(reader: Reader) -> None:
     reader.post(do="save", list=[reader.staff.public_id, reader.news.public_id], frequency=0)
     assert not Subscription.objects.filter(list=reader.staff).exists()
+    assert "cannot be ticked" not in reader.get()
+    ContactList.objects.filter(pk=reader.news.pk).update(is_public=False)
+    reader.post(do="save", frequency=0)
+    assert "A list that cannot be ticked is not open" in reader.get()
 
 
 def test_who_wants_mail_once_a_week_gets_the_next_campaign_after_it(reader: Reader) -> None:
@@ -207,10 +212,20 @@ def test_lh_05_a_notice_says_that_a_machine_wrote_it(reader: Reader) -> None:
     assert "\r\nAuto-Submitted: auto-generated\r\n" in reader.newest_mail()
 
 
-def test_who_presses_again_and_again_gets_one_mail(reader: Reader) -> None:
+def test_who_presses_again_and_again_gets_one_mail_for_each_wish(reader: Reader) -> None:
     for _ in range(3):
         reader.post(do="export")
     assert Message.objects.filter(submission__door="notice").count() == 1
+    for _ in range(2):
+        reader.post(do="erase")
+    assert Message.objects.filter(submission__door="notice").count() == 2
+
+
+def test_under_an_agreement_no_link_to_data_is_offered_or_mailed(reader: Reader) -> None:
+    Account.objects.filter(pk=reader.account.pk).update(baa_status="active")
+    assert "Your data" not in reader.get()
+    reader.post(do="export")
+    assert not Message.objects.filter(submission__door="notice").exists()
 
 
 def test_erasure_deletes_everything_but_the_mark_that_keeps_us_from_writing(reader: Reader) -> None:

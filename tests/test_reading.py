@@ -205,6 +205,7 @@ def test_the_archive_has_pages(sent: Sent) -> None:
     assert (first.count("<li>"), second.count("<li>")) == (20 + 1, 5 + 1)  # and the list
     assert ("page=2" in first, "page=1" in second, "page=3" in second) == (True, True, False)
     assert sent.get(f"{home}?page=-1%00").status_code == 200
+    assert sent.get(f"{home}?page=3").status_code == 404
 
 
 @override_settings(PUBLIC_URL="https://mail.example.org")

@@ -186,7 +186,7 @@ def test_each_tracking_event_is_one_flat_object(program: Program, receiver: Rece
 def test_a_click_is_told_at_once_and_with_the_address_it_led_to(
     receiver: Receiver, django_capture_on_commit_callbacks: Any
 ) -> None:
-    """infobip.md §2.2: `url` of CLICKED; a reader's own values in it stay where they are."""
+    """infobip.md §2.2: `url` of CLICKED, `recipientInfo`; a reader's own values in an address stay where they are."""
     send = TrackedSend()
     wish = Wish(url=receiver.url, name="CRM", kinds=[WebhookKind.CLICKED])
     create_endpoint(send.account, wish)
@@ -196,7 +196,12 @@ def test_a_click_is_told_at_once_and_with_the_address_it_led_to(
     assert rung == [bell._call]
     send.click(3)
     tell_all()
-    assert [event["url"] for event in receiver.events()] == [SHOP, "https://me.example/?who="]
+    told = receiver.events()
+    assert [event["url"] for event in told] == [SHOP, "https://me.example/?who="]
+    assert told[0]["recipientInfo"] == {"deviceType": "Desktop", "os": "Windows"}
+    read = EmailWebhookTrackResponse.from_dict({**told[0], "messageId": 1})
+    assert read is not None
+    assert read.to_dict()["recipientInfo"] == told[0]["recipientInfo"]
 
 
 def test_an_endpoint_hears_of_what_it_wants_and_of_nothing_else(program: Program, receiver: Receiver) -> None:

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from campaigns.admin.scoping import AccountScopedForm
 from campaigns.models import BaaStatus
+from campaigns.tracking.unsubscribe import has_stray_braces
 
 READING_FIELDS = ("unsubscribe_text", "browser_view_days", "has_public_archive")
 
@@ -46,6 +47,12 @@ class ReadingForm(AccountScopedForm):
             return
         where = f"{settings.PUBLIC_URL}{reverse('web:archive', args=[self.instance.slug])}"
         self.fields["has_public_archive"].help_text = f"{self.fields['has_public_archive'].help_text} It is at {where}"
+
+    def clean_unsubscribe_text(self) -> str:
+        given = str(self.cleaned_data["unsubscribe_text"])
+        if has_stray_braces(given):
+            raise ValidationError("A name stands in two braces on each side, such as {{ product }}.", code="braces")
+        return given
 
     def clean_browser_view_days(self) -> int:
         given: int | None = self.cleaned_data["browser_view_days"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from campaigns.admin.campaign_heat import show_url
+from campaigns.audiences import preferences
 from campaigns.models import Campaign, Event, EventKind, Message, Submission
 from campaigns.tracking import breakdown, stats
 
@@ -68,6 +69,17 @@ def write_hours(campaign: Campaign, submission: Submission) -> Iterator[Row]:  #
         yield f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M}", row.sent, row.opened, row.clicked
 
 
+def write_devices(campaign: Campaign, submission: Submission) -> Iterator[Row]:  # noqa: ARG001 (an export's signature)
+    yield "device", "system", "opens", "clicks"
+    for row in stats.read_devices(submission):
+        yield row.device, row.system, row.opened, row.clicked
+
+
+def write_reasons(campaign: Campaign, submission: Submission) -> Iterator[Row]:  # noqa: ARG001 (an export's signature)
+    yield "reason", "people"
+    yield from preferences.reasons_of_submission(submission.pk)
+
+
 def write_readers(campaign: Campaign, submission: Submission) -> Iterator[Row]:  # noqa: ARG001 (an export's signature)
     """Every reader with what became of the mail; opens and clicks without those of machines."""
     yield "email", "state", "reason", "sent_at", "opened", "clicked", "unsubscribed", "complained"
@@ -93,7 +105,8 @@ def _count_events(messages: Sequence[Message]) -> dict[tuple[int, str], int]:
     return found
 
 
-def write_comparison(compared: Sequence[stats.Compared]) -> Iterator[Row]:
+def write_comparison(compared: Sequence[stats.Compared], missing: Mapping[int, frozenset[str]]) -> Iterator[Row]:
+    """A row for each campaign; what was not counted of it, by its key in `missing`, stays empty."""
     yield (
         "campaign", "sent_at", "planned", "sent", "arrived", "bounced", "opened", "clicked", "opened_by_machines_only",
         "unsubscribed", "complained",
@@ -101,9 +114,12 @@ def write_comparison(compared: Sequence[stats.Compared]) -> Iterator[Row]:
     for entry in compared:
         funnel = entry.funnel
         at = f"{entry.campaign.send_at.astimezone(UTC):%Y-%m-%d %H:%M}" if entry.campaign.send_at else ""
+        opened, machines = funnel.opened.shown, funnel.opened.machines
+        has_opens, has_clicks = (what not in missing[entry.campaign.pk] for what in ("opens", "clicks"))
         yield (
-            entry.campaign.name, at, funnel.planned, funnel.left, funnel.arrived, funnel.bounced, funnel.opened.shown,
-            funnel.clicked.shown, funnel.opened.machines, funnel.unsubscribed, funnel.complained,
+            entry.campaign.name, at, funnel.planned, funnel.left, funnel.arrived, funnel.bounced,
+            opened if has_opens else "", funnel.clicked.shown if has_clicks else "", machines if has_opens else "",
+            funnel.unsubscribed, funnel.complained,
         )  # fmt: skip
 
 
@@ -111,5 +127,7 @@ EXPORTS: dict[str, Callable[[Campaign, Submission], Iterator[Row]]] = {
     "links": write_links,
     "domains": write_domains,
     "hours": write_hours,
+    "devices": write_devices,
+    "reasons": write_reasons,
     "readers": write_readers,
 }

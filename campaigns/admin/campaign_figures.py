@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from campaigns.admin.charts import Bar, bars
 from campaigns.models import Campaign, Submission
 from campaigns.outbox import levels
 from campaigns.outbox.reports import SendReport
 from campaigns.outbox.tracker import submission_switches
 from campaigns.tracking import stats
-from campaigns.tracking.stats import Funnel, Hits
+from campaigns.tracking.stats import Compared, Funnel, Hits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,14 @@ def counts(submission: Submission, what: str, funnel: Funnel) -> bool:
     had = funnel.opened if what == "opens" else funnel.clicked
     wanted = submission.options.get("tracking", {}).get(what, True)
     return bool(had.total) or (bool(wanted) and bool(levels.ceiling(submission_switches(submission))))
+
+
+def uncounted(entry: Compared) -> frozenset[str]:
+    """Which of opens and clicks are no figure of this campaign: nothing is not the same as none."""
+    submission = entry.campaign.submissions.select_related("account", "sender__domain").order_by("pk").first()
+    if submission is None:
+        return frozenset()
+    return frozenset(what for what in ("opens", "clicks") if not counts(submission, what, entry.funnel))
 
 
 def list_figures(funnel: Funnel, *, opens: bool, clicks: bool) -> tuple[Figure, ...]:
@@ -69,6 +79,12 @@ def explain(hits: Hits) -> str:
 
 def _share(funnel: Funnel, count: int) -> str:
     return say_percent(funnel.share(count)) if funnel.arrived else ""
+
+
+def reason_bars(reasons: Sequence[tuple[str, int]]) -> list[Bar]:
+    """Why readers left, as far as they said."""
+    total = sum(count for _, count in reasons) or 1
+    return bars([(words, count, say_percent(100 * count / total), "") for words, count in reasons])
 
 
 def say_percent(percent: float) -> str:

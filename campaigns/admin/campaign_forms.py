@@ -16,9 +16,11 @@ from campaigns.admin.campaign_words import PURPOSES, people
 from campaigns.errors import AddressError
 from campaigns.models import (
     Account,
+    BaaStatus,
     Campaign,
     ContactList,
     EmailTemplate,
+    LandingPage,
     Purpose,
     Sender,
     SubscriptionState,
@@ -66,6 +68,13 @@ class CampaignForm(PaceFields, TrackingFields):
         Transport.objects.none(), required=False, label="Way out", empty_label="The account's default"
     )
 
+    landing_page = forms.ModelChoiceField(
+        LandingPage.objects.none(),
+        required=False,
+        label="Unsubscribe page",
+        empty_label="The usual one",
+        help_text="What the unsubscribe link opens. Where its words hold {{ names }}, nothing stands there: only programs fill them.",
+    )
     in_archive = forms.BooleanField(
         required=False,
         label="Show it in the public archive",
@@ -83,6 +92,9 @@ class CampaignForm(PaceFields, TrackingFields):
         self._choose("excluded_lists", lists)
         self._choose("sender", account.senders.all())
         self._choose("transport", account.transports.all())
+        self._choose("landing_page", account.landing_pages.all())
+        if account.baa_status != BaaStatus.NONE or not account.landing_pages.exists():
+            del self.fields["landing_page"]
         if account.transports.count() < 2:
             del self.fields["transport"]
         if not account.has_public_archive:
@@ -124,6 +136,7 @@ class CampaignForm(PaceFields, TrackingFields):
             "lists": list(self.cleaned_data["lists"]),
             "excluded_lists": list(self.cleaned_data["excluded_lists"]),
             "transport": self.cleaned_data.get("transport"),
+            "landing_page": self.cleaned_data.get("landing_page"),
             "pace": self.pace(),
             "tracking": self.chosen_tracking(),
             "in_archive": bool(self.cleaned_data.get("in_archive")),
@@ -186,6 +199,7 @@ def _initial(campaign: Campaign) -> dict[str, Any]:
         "excluded_lists": [entry.pk for entry in campaign.excluded_lists.all()],
         "sender": campaign.sender_id,
         "transport": campaign.transport_id,
+        "landing_page": campaign.landing_page_id,
         "in_archive": campaign.in_archive,
         **initial_pace(campaign),
         **initial_tracking(campaign),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from campaigns.accounts.tenancy import access_message
 from campaigns.admin import campaign_exports
-from campaigns.admin.campaign_figures import counts, list_figures, say_percent
+from campaigns.admin.campaign_figures import counts, list_figures, reason_bars, say_percent, uncounted
 from campaigns.admin.campaign_heat import draw_heat, show_url
 from campaigns.admin.campaign_words import explain
 from campaigns.admin.charts import Bar, bars, chart_hours
 from campaigns.admin.preview import answer_html, answer_note
+from campaigns.audiences import preferences
 from campaigns.errors import CampaignError, NotFound
 from campaigns.models import Campaign, CampaignState, Submission
 from campaigns.tracking import breakdown, stats, timeline
@@ -83,6 +84,7 @@ class StatisticsPages:
             domains=details.domains,
             details=details,
             devices=_device_bars(submission),
+            reasons=reason_bars(preferences.reasons_of_submission(submission.pk)),
         )
         return render(request, f"{_FOLDER}/statistics.html", context)
 
@@ -130,20 +132,22 @@ class StatisticsPages:
 
     def compare(self, request: HttpRequest) -> HttpResponseBase:
         """Some campaigns side by side, chosen from the last ones."""
-        rows = self.admin.get_queryset(request).exclude(state__in=[CampaignState.DRAFT, CampaignState.SCHEDULED])
-        offered = list(rows.select_related("account").order_by("-send_at", "-pk")[:_OFFERED])
+        sent = self.admin.get_queryset(request).exclude(state__in=[CampaignState.DRAFT, CampaignState.SCHEDULED])
+        offered = list(sent.select_related("account").order_by("-send_at", "-pk")[:_OFFERED])
         chosen_ids = set(request.GET.getlist("c")[:_MOST_COMPARED])
         chosen = [campaign for campaign in offered if str(campaign.public_id) in chosen_ids]
         compared = stats.compare_campaigns(chosen)
+        missing = {entry.campaign.pk: uncounted(entry) for entry in compared}
         if request.GET.get("format") == "csv":
-            return campaign_exports.answer_csv(campaign_exports.write_comparison(compared), name="comparison.csv")
+            rows = campaign_exports.write_comparison(compared, missing)
+            return campaign_exports.answer_csv(rows, name="comparison.csv")
         context = {
             **self.admin.admin_site.each_context(request),
             "opts": self.admin.opts,
             "title": "Compare campaigns",
             "offered": offered,
             "chosen": {campaign.pk for campaign in chosen},
-            "rows": _comparison(compared),
+            "rows": _comparison(compared, missing),
             "compared": compared,
             "most": _MOST_COMPARED,
             "query": request.GET.urlencode(),
@@ -214,10 +218,14 @@ def _device_bars(submission: Submission) -> list[Bar]:
     )
 
 
-def _comparison(compared: Sequence[stats.Compared]) -> list[tuple[str, list[Bar]]]:
+def _comparison(
+    compared: Sequence[stats.Compared], missing: Mapping[int, frozenset[str]]
+) -> list[tuple[str, list[Bar]]]:
     """Rows of the table of comparison: a figure, and its bar for each campaign."""
 
-    def row(label: str, count: Callable[[Funnel], int], *, of_left: bool = False) -> tuple[str, list[Bar]]:
+    def row(
+        label: str, count: Callable[[Funnel], int], *, of_left: bool = False, what: str = ""
+    ) -> tuple[str, list[Bar]]:
         shares = []
         for entry in compared:
             base = entry.funnel.left if of_left else entry.funnel.arrived
@@ -225,13 +233,16 @@ def _comparison(compared: Sequence[stats.Compared]) -> list[tuple[str, list[Bar]
         most = max(shares, default=0) or 1
         cells = zip(compared, shares, strict=True)
         return label, [
-            Bar("", count(entry.funnel), round(100 * share / most, 2), say_percent(share)) for entry, share in cells
+            Bar("", 0, 0, hint="Not counted")
+            if what in missing[entry.campaign.pk]
+            else Bar("", count(entry.funnel), round(100 * share / most, 2), say_percent(share))
+            for entry, share in cells
         ]
 
     return [
         row("Arrived", lambda funnel: funnel.arrived, of_left=True),
-        row("Opened", lambda funnel: funnel.opened.shown),
-        row("Clicked", lambda funnel: funnel.clicked.shown),
+        row("Opened", lambda funnel: funnel.opened.shown, what="opens"),
+        row("Clicked", lambda funnel: funnel.clicked.shown, what="clicks"),
         row("Unsubscribed", lambda funnel: funnel.unsubscribed),
         row("Called it spam", lambda funnel: funnel.complained),
         row("Came back", lambda funnel: funnel.bounced, of_left=True),

@@ -120,7 +120,8 @@ class CampaignAdmin(RoomScreen):
 
     def find_campaign(self, request: HttpRequest, public_id: UUID) -> Campaign:
         """The campaign when the person's accounts hold it; else 404, for strangers and wrong ids alike."""
-        rows = self.get_queryset(request).select_related("account", "content__template", "sender__domain", "transport")
+        parts = ("account", "content__template", "sender__domain", "transport", "landing_page")
+        rows = self.get_queryset(request).select_related(*parts)
         campaign: Campaign | None = rows.filter(public_id=public_id).first()
         if campaign is None or not self.has_view_permission(request, campaign):
             raise Http404

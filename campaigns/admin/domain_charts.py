@@ -101,11 +101,12 @@ def draw_ring(points: int, *, radius: float = 42.0) -> Ring:
 
 
 def _round_up(number: int) -> int:
-    """The next number that reads well at the top of a scale."""
+    """The next number that reads well at the top of a scale, with a whole half: nobody sends half a mail."""
     if number <= 4:
         return 4
     unit: int = 10 ** (len(str(number)) - 1)
-    return next(step * unit // 2 for step in (2, 3, 4, 5, 6, 8, 10, 12, 16, 20) if step * unit // 2 >= number)
+    tops = (step * unit // 2 for step in (2, 3, 4, 5, 6, 8, 10, 12, 16, 20))
+    return next(top for top in tops if top >= number and top % 2 == 0)
 
 
 def _short(number: float) -> str:

@@ -1,4 +1,4 @@
-"""Unsubscribe pages that programs choose from: written, looked at."""
+"""Unsubscribe pages that campaigns and programs choose from: written, looked at."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LandingPageAdmin(AccountScopedAdmin):
     list_display = ("name", "language", "heading", "added")
     search_fields = ("name",)
     list_lead: ClassVar[str] = (
-        "What the unsubscribe link of a mail opens, in other words or another language. Programs choose a page by its id;"
+        "What the unsubscribe link of a mail opens, in other words or another language. Campaigns choose a page in their form, programs by its id;"
         " all other mail opens the usual one, whose words are those of the account."
     )
     add_label: ClassVar[str] = "Write a page"

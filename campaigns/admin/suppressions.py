@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -12,6 +13,7 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from campaigns import addresses, tokens
+from campaigns.admin.campaign_figures import reason_bars
 from campaigns.admin.lookup import LookupForm, read_keys
 from campaigns.admin.paging import CappedPaginator
 from campaigns.admin.rights import Right, accounts_of
@@ -19,7 +21,7 @@ from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.scoping import scope_rows
 from campaigns.admin.suppression_files import SuppressionFiles
 from campaigns.admin.suppression_forms import SCOPES, THEIR_OWN, LiftForm, NewSuppressionForm
-from campaigns.audiences import suppression
+from campaigns.audiences import preferences, suppression
 from campaigns.errors import AddressError
 from campaigns.models import (
     HIPAA_REASONS,
@@ -32,6 +34,7 @@ from campaigns.models import (
 )
 
 _FOLDER = "admin/campaigns/suppression"
+_REASONS_OF = timedelta(days=90)
 
 
 class ReasonFilter(admin.SimpleListFilter):
@@ -85,9 +88,14 @@ class SuppressionAdmin(RoomScreen):
             "lookup_url": self.url_of(view="lookup"),
             "import_url": self.url_of(view="import"),
             "export_url": self.url_of(view="export"),
+            "reasons": reason_bars(self._reasons(request)),
         }
         response: HttpResponse = super().changelist_view(request, context | (extra_context or {}))
         return response
+
+    def _reasons(self, request: HttpRequest) -> list[tuple[str, int]]:
+        since = timezone.now() - _REASONS_OF
+        return preferences.reasons_of_accounts(accounts_of(request.user), since=since)
 
     def look_up(self, request: HttpRequest) -> HttpResponse:
         """What is known of one address; answered where it was asked, so the address is in no web address."""

@@ -202,7 +202,10 @@ class WebhookEndpointAdmin(RoomScreen):
             count = claims.replay(endpoint, now=now, since=now - form.length()) if form.is_valid() else 0
         bell.ring()
         self.log_change(request, endpoint, f"Told again: {count}.")
-        messages.success(request, f"{count:,} will be told again." if count else "There was nothing to tell again.")
+        when = "" if endpoint.state == EndpointState.ACTIVE else " once the webhook is switched on"
+        messages.success(
+            request, f"{count:,} will be told again{when}." if count else "There was nothing to tell again."
+        )
         return HttpResponseRedirect(self.url_of(endpoint, view="log"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

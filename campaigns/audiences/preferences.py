@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from campaigns.audiences import consent, suppression
 from campaigns.models import (
@@ -47,6 +47,11 @@ class Preferences:
     frequency: Frequency
     marketing_stopped: bool
     is_known: bool
+
+    @property
+    def has_closed(self) -> bool:
+        """Whether there is a list they have left and cannot join here."""
+        return any(not (choice.is_on or choice.list.is_public) for choice in self.lists)
 
 
 def read_preferences(account: Account, *, address_key: str, also: Sequence[int] = ()) -> Preferences:
@@ -151,6 +156,21 @@ def too_often(account_id: int, *, keys: Collection[str], submission_id: int, now
 def note_goodbye(account: Account, *, submission_id: int | None, reason: LeavingReason) -> None:
     """Why somebody left; nobody knows who."""
     Goodbye.objects.create(account=account, submission_id=submission_id, reason=reason)
+
+
+def reasons_of_submission(submission_id: int) -> list[tuple[str, int]]:
+    """(words, how many) of those who left after a mail of it and said why, most given first."""
+    return _count_reasons(Goodbye.objects.filter(submission=submission_id))
+
+
+def reasons_of_accounts(accounts: QuerySet[Account], *, since: datetime) -> list[tuple[str, int]]:
+    """The same of everything these accounts sent, mail of programs included."""
+    return _count_reasons(Goodbye.objects.filter(account__in=accounts, created_at__gte=since))
+
+
+def _count_reasons(rows: QuerySet[Goodbye]) -> list[tuple[str, int]]:
+    counted = rows.order_by().values_list("reason").annotate(count=Count("pk")).order_by("-count", "reason")
+    return [(str(LeavingReason(reason).label), count) for reason, count in counted]
 
 
 def _lists_of(contact: Contact) -> set[int]:

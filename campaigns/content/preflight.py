@@ -22,6 +22,7 @@ from campaigns.models import SourceKind
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 _STATEMENT = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _INFOBIP_LIKE = re.compile(r"\{\$\s*(\w+)\s*\}")
+_NOT_IN_URL = re.compile(r"[\t\n\r]+")
 _BAD_LINK = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data)\s*:", re.IGNORECASE)
 # A host that hides behind a name (user@) or a backslash, or that goes by whatever page the mail is on (LW-02).
 _HIDDEN_HOST = re.compile(r"\s*(?:https?:)?//(?:[^/?#\s]*[@\\]|\\)|\s*//|\s*https?:[\\/]*\\", re.IGNORECASE)
@@ -142,6 +143,8 @@ def _check_html(draft: VersionDraft) -> Iterator[TemplateProblem]:
         if piece.kind is Kind.TAG and not piece.text.startswith("</"):
             yield from _check_tag(piece, line)
             has_lang = has_lang or (piece.name in ("html", "mjml") and "lang=" in piece.attributes)
+        elif piece.kind is Kind.CONDITIONAL:
+            yield from _check_conditional(piece, line)
         line += piece.text.count("\n")
     if not has_lang:
         words = "The language of the mail is not stated; screen readers guess."
@@ -151,8 +154,19 @@ def _check_html(draft: VersionDraft) -> Iterator[TemplateProblem]:
         yield from lint_mjml(draft.source)
 
 
+def _check_conditional(piece: Piece, line: int) -> Iterator[TemplateProblem]:
+    """What Outlook alone reads may link as well; how it looks there is its author's business."""
+    start = piece.text.find("]>") + 2
+    line += piece.text.count("\n", 0, start)
+    for inner in markup.pieces(piece.text[start:].removesuffix("<![endif]-->")):
+        if inner.kind is Kind.TAG and not inner.text.startswith("</"):
+            yield from (found for found in _check_tag(inner, line) if found.code == "content.unsafe-link")
+        line += inner.text.count("\n")
+
+
 def _check_tag(piece: Piece, line: int) -> Iterator[TemplateProblem]:
-    given = {attribute.name: attribute.value for attribute in markup.attributes(piece)}
+    # URL standard §4.4: browsers take tabs and line ends out of an address before they read it.
+    given = {attribute.name: _NOT_IN_URL.sub("", attribute.value) for attribute in markup.attributes(piece)}
     if piece.name == "base":
         words = "<base> changes where links lead to, and mail programs do not agree how."
         yield TemplateProblem("source", line, "content.base", words, "Remove it and write whole addresses.")

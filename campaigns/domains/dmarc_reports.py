@@ -90,7 +90,7 @@ def _build(facts: Mapping[str, str], counts: Mapping[Source, int]) -> DmarcRepor
         domain = facts["policy_published/domain"].lower().removesuffix(".")
     except (KeyError, ValueError, OverflowError, OSError) as error:
         raise unreadable() from error
-    if not (begins <= ends <= begins + _LONGEST) or not report_id or not domain:
+    if not begins <= ends or ends - begins > _LONGEST or not report_id or not domain:
         raise unreadable()
     reporter = facts.get("report_metadata/org_name", "") or "unknown"
     return DmarcReport(reporter, report_id, domain, begins, ends, counts)

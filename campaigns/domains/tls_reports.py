@@ -41,14 +41,15 @@ def read_tls_report(data: bytes) -> TlsReport:
     """The report in JSON; raises CampaignError `report.unreadable`."""
     try:
         return _read(json.loads(data))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    # JSON has numbers without end, such as 1e400.
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise unreadable() from error
 
 
 def _read(report: Any) -> TlsReport:
     begins = _time(report["date-range"]["start-datetime"])
     ends = _time(report["date-range"]["end-datetime"])
-    if not (begins <= ends <= begins + _LONGEST) or not report["report-id"]:
+    if not begins <= ends or ends - begins > _LONGEST or not report["report-id"]:
         raise ValueError("dates")
     counts: Counter[Outcome] = Counter()
     for policy in report["policies"][:_MOST_POLICIES]:

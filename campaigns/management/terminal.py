@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from campaigns.models import ImportJob
@@ -48,7 +48,9 @@ class DomainRow(TypedDict):
 
 def draw_domains(rows: Iterable[DomainRow]) -> Table:
     """Each domain with its records: found, wrong with the corrected value, or waiting for an answer."""
-    table = Table("Record", "", "What DNS says, and what to publish", show_lines=False)
+    # A value that is cut cannot be published.
+    record, words_of = Column("Record", overflow="fold"), Column("What DNS says, and what to publish", overflow="fold")
+    table = Table(record, "", words_of, show_lines=False)
     for row in rows:
         state = "verified" if row["verified"] else "NOT VERIFIED"
         if row["failed_looks"]:

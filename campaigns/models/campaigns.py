@@ -9,6 +9,7 @@ from campaigns.models.accounts import Account
 from campaigns.models.audiences import ContactList
 from campaigns.models.base import Public, Stamped
 from campaigns.models.domains import Sender
+from campaigns.models.landing import LandingPage
 from campaigns.models.levels import TrackingLevel
 from campaigns.models.templates import TemplateVersion
 from campaigns.models.transports import Transport
@@ -85,6 +86,14 @@ class Campaign(Public, Stamped):
     utm_medium = models.CharField(max_length=100, blank=True, default="")
     utm_campaign = models.CharField(max_length=100, blank=True, default="")
     utm_content = models.CharField(max_length=100, blank=True, default="")
+    landing_page = models.ForeignKey(
+        LandingPage,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="campaigns",
+        help_text="What its unsubscribe link opens; empty: the usual page.",
+    )
     in_archive = models.BooleanField(
         "in the public archive", default=False, help_text="Once it is sent, everybody can read it without names."
     )

@@ -1,4 +1,4 @@
-"""Landing pages: the words of an account's unsubscribe pages, of which a request may choose one."""
+"""Landing pages: the words of an account's unsubscribe pages, of which a campaign or a request may choose one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from campaigns.models.base import Public, Stamped
 
 
 class LandingPage(Public, Stamped):
-    """What the unsubscribe link of a mail opens where a request names it; empty words are the usual ones.
+    """What the unsubscribe link of a mail opens where its campaign or request names it; empty words are the usual ones.
 
     `heading` and `text` may hold {{ names }} that a request gives as landing page placeholders.
     """

@@ -48,6 +48,8 @@ class SendRequest:
     window: SendWindow | None = None
     hold_uncertain: bool = False
     tracking: TrackingOptions | None = None
+    # The key of the unsubscribe page, when it is not the usual one.
+    landing_page: int | None = None
 
     def as_options(self) -> dict[str, Any]:
         """What hand-over needs of the request later, as the submission keeps it."""
@@ -58,6 +60,7 @@ class SendRequest:
             "window": self.window.as_option() if self.window else None,
             "hold_uncertain": self.hold_uncertain,
             "tracking": (self.tracking or TrackingOptions()).as_option(),
+            **({"landing_page": self.landing_page} if self.landing_page else {}),
             **version_option(self.content),
         }
 

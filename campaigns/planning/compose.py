@@ -16,6 +16,7 @@ from campaigns.models import (
     CampaignState,
     ContactList,
     EmailTemplate,
+    LandingPage,
     Purpose,
     Sender,
     TemplateVersion,
@@ -39,11 +40,12 @@ def create_campaign(
     transport: Transport | None = None,
     pace: Pace | None = None,
     tracking: Tracking | None = None,
+    landing_page: LandingPage | None = None,
     in_archive: bool = False,
     by: Person = None,
 ) -> Campaign:
     """A draft campaign; raises CampaignError when a part belongs to another account."""
-    _refuse_foreign(account.pk, content.template, sender, transport, *lists, *excluded_lists)
+    _refuse_foreign(account.pk, content.template, sender, transport, landing_page, *lists, *excluded_lists)
     with transaction.atomic():
         campaign = Campaign.objects.create(
             account=account,
@@ -52,6 +54,7 @@ def create_campaign(
             sender=sender,
             purpose=purpose,
             transport=transport,
+            landing_page=landing_page,
             in_archive=in_archive,
             created_by_id=by.pk if by is not None else None,
             **asdict(pace or Pace()),
@@ -90,6 +93,7 @@ def change_campaign(
     excluded_lists: Sequence[ContactList],
     purpose: str,
     transport: Transport | None,
+    landing_page: LandingPage | None = None,
     pace: Pace | None = None,
     tracking: Tracking | None = None,
     in_archive: bool | None = None,
@@ -98,7 +102,8 @@ def change_campaign(
 
     Without a pace or a choice about tracking or the archive it keeps the one it has.
     """
-    _refuse_foreign(campaign.account_id, content.template, sender, transport, *lists, *excluded_lists)
+    parts = (content.template, sender, transport, landing_page, *lists, *excluded_lists)
+    _refuse_foreign(campaign.account_id, *parts)
     with transaction.atomic():
         # The state is part of the filter: a campaign that somebody starts meanwhile stays what was confirmed.
         changed = Campaign.objects.filter(pk=campaign.pk, state=CampaignState.DRAFT).update(
@@ -107,6 +112,7 @@ def change_campaign(
             sender=sender,
             purpose=purpose,
             transport=transport,
+            landing_page=landing_page,
             **(asdict(pace) if pace else {}),
             **(asdict(tracking) if tracking else {}),
             **({} if in_archive is None else {"in_archive": in_archive}),
@@ -123,6 +129,8 @@ def change_campaign(
     campaign.refresh_from_db()
 
 
-def _refuse_foreign(account_id: int, *parts: EmailTemplate | Sender | Transport | ContactList | None) -> None:
+def _refuse_foreign(
+    account_id: int, *parts: EmailTemplate | Sender | Transport | LandingPage | ContactList | None
+) -> None:
     if {part.account_id for part in parts if part is not None} != {account_id}:
         raise CampaignError("campaign.foreign-part", "Everything in a campaign must belong to its account.", status=404)

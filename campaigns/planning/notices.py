@@ -11,7 +11,6 @@ from django.utils.translation import gettext, override
 from campaigns import addresses, tokens
 from campaigns.errors import CampaignError
 from campaigns.models import Account, Contact, Door, Message, Purpose, Sender, Submission
-from campaigns.outbox.dsn_notices import WRITER
 from campaigns.outbox.payload import Payload
 from campaigns.outbox.requests import Addressee, Batch, EmailRequest, Group
 from campaigns.outbox.together import accept_requests
@@ -27,16 +26,21 @@ class Act(IntEnum):
     EXPORT = 1
     ERASE = 2
 
+    @property
+    def reference(self) -> str:
+        """What the mail about it goes by in the ledger."""
+        return f"my-data-{self.name.lower()}"
+
 
 def send_confirmation(account: Account, *, address_key: str, submission_id: int, act: Act, now: datetime) -> bool:
-    """Mail the person a link for the act, at most every ten minutes; False when nobody knows their address any more.
+    """Mail the person a link for the act, each at most every ten minutes; False when nobody knows their address any more.
 
     Raises CampaignError `notice.no-sender` when the account has nobody to write from.
     """
     address = _find_address(account, address_key)
     if address is None:
         return False
-    if _sent_lately(account, address_key, now=now):
+    if _sent_lately(account, address_key, act=act, now=now):
         return True
     sender = _find_sender(account, submission_id)
     expires_at = int((now + VALID_FOR).timestamp())
@@ -56,6 +60,7 @@ def send_confirmation(account: Account, *, address_key: str, submission_id: int,
         payload=payload,
         sender_domain=sender.domain.name,
         valid_for=VALID_FOR,
+        campaign_reference=act.reference,
     )
     accept_requests(Batch(account, Door.NOTICE, Purpose.TRANSACTIONAL, (request,), now), now=now)
     return True
@@ -90,15 +95,15 @@ def _find_address(account: Account, address_key: str) -> str | None:
     return mails.order_by("-pk").values_list("recipient", flat=True).first()
 
 
-def _sent_lately(account: Account, address_key: str, *, now: datetime) -> bool:
-    notices = Message.objects.filter(
+def _sent_lately(account: Account, address_key: str, *, act: Act, now: datetime) -> bool:
+    """Whether a link for this very act is on its way: the other one's does something else."""
+    return Message.objects.filter(
         submission__account=account,
         submission__door=Door.NOTICE,
+        submission__campaign_reference=act.reference,
         submission__created_at__gt=now - _AGAIN_AFTER,
         address_key=address_key,
-    )
-    # What became of a mail of theirs is another matter.
-    return notices.exclude(submission__from_address__startswith=f"{WRITER}@").exists()
+    ).exists()
 
 
 def _find_sender(account: Account, submission_id: int) -> Sender:

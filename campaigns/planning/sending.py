@@ -170,6 +170,7 @@ def _start(campaign: Campaign, *, send_at: datetime) -> Submission:
         "sender": campaign.sender_id,
         "transport": campaign.transport_id,
         "purpose": campaign.purpose,
+        "landing_page": campaign.landing_page_id,
         "send_at": campaign.send_at,
         **{name: getattr(campaign, name) for name in _CHOSEN},
     }
@@ -200,6 +201,7 @@ def _start(campaign: Campaign, *, send_at: datetime) -> Submission:
                 window=campaign_window(campaign),
                 hold_uncertain=campaign.hold_uncertain,
                 tracking=campaign_tracking(campaign),
+                landing_page=campaign.landing_page_id,
             )
         )
         jobs.ring(PLAN_JOB, submission.pk)

@@ -12,6 +12,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from campaigns.admin.words import screen_name, word
+from campaigns.domains.lookalike import show_name
 
 register = template.Library()
 
@@ -52,6 +53,12 @@ def words(opts: Options[Any], count: int = 2) -> str:
 def screen(opts: Options[Any]) -> str:
     """What the screen of this table is called."""
     return screen_name(opts)
+
+
+@register.filter
+def shown_domain(name: str) -> str:
+    """A domain in its own letters."""
+    return show_name(name)
 
 
 @register.filter

@@ -13,12 +13,14 @@ from campaigns.errors import CampaignError
 from campaigns.models import (
     REPORT_KINDS,
     BaaStatus,
+    Device,
     Event,
     EventKind,
     Lane,
     Message,
     MessageState,
     Submission,
+    System,
     TrackedLink,
     WebhookDelivery,
     WebhookEndpoint,
@@ -202,7 +204,7 @@ class _Book:
         event, kind = self.events[row.about], WebhookKind(row.kind)
         if kind not in REPORT_KINDS:
             url = self._links.get((event.message.submission_id, event.link or 0), "")
-            return Happening(self.event_id(row), kind, event.at, event.code, url=url)
+            return Happening(self.event_id(row), kind, event.at, event.code, url=url, device=_device_of(event))
         if kind == WebhookKind.INTERMEDIATE:
             status, fault = statuses.judge_on_the_way(event.code)
         else:
@@ -220,6 +222,17 @@ def _read_links(events: Iterable[Event]) -> dict[tuple[int, int], str]:
         submission__in={pk for pk, _ in clicked}, number__in={number for _, number in clicked}
     )
     return {(row.submission_id, row.number): MARK.split(row.url, maxsplit=1)[0] for row in rows}
+
+
+_DEVICES = {Device.DESKTOP: "Desktop", Device.PHONE: "Phone", Device.TABLET: "Tablet"}
+
+
+def _device_of(event: Event) -> dict[str, str]:
+    """`recipientInfo` of an open or click, as far as it is known."""
+    if event.device not in _DEVICES:
+        return {}
+    system = {"os": str(System(event.system).label)} if event.system else {}
+    return {"deviceType": _DEVICES[Device(event.device)], **system}
 
 
 def _is_private(message: Message) -> bool:

@@ -87,9 +87,9 @@ _NAME = re.compile(r"\{\{\s*([^{}\s][^{}]{0,200}?)\s*\}\}")
 
 
 def _read_wording(claim: _Claim) -> Wording:
-    """The words of the page the request chose, else the account's, with what it gave for the names in them.
+    """The words of the page its request chose, else the account's, with what it gave for the names in them.
 
-    (Infobip's optoutLandingPageId and landingPagePlaceholders.) Under HIPAA a request has neither.
+    (Infobip's optoutLandingPageId and landingPagePlaceholders.) A campaign may choose a page, too; under HIPAA there is neither.
     """
     rows = Submission.objects.select_related("account").defer("payload_sealed")
     submission = rows.filter(pk=claim.submission_id, account=claim.account).first()

@@ -73,6 +73,7 @@ def _show(visitor: Visitor, token: str, *, done: str = "") -> HttpResponse:
         reasons=LeavingReason,
         token=token,
         done=done,
+        may_ask_for_data=_may_confirm(visitor),
     )
 
 
@@ -94,7 +95,7 @@ def _change(request: HttpRequest, visitor: Visitor, token: str) -> HttpResponse:
     if asked == "why":
         choices.say_why(visitor, reason=form.get("reason", [""])[0])
         return _show(visitor, token, done="thanks")
-    if asked in {"export", "erase"}:
+    if asked in {"export", "erase"} and _may_confirm(visitor):
         return _confirm(visitor, token, Act.EXPORT if asked == "export" else Act.ERASE)
     return _show(visitor, token)
 
@@ -102,6 +103,15 @@ def _change(request: HttpRequest, visitor: Visitor, token: str) -> HttpResponse:
 def _number(form: dict[str, list[str]], name: str) -> int | None:
     given = form.get(name, [""])[0]
     return int(given) if given.isascii() and given.isdigit() and len(given) < 4 else None
+
+
+def _may_confirm(visitor: Visitor) -> bool:
+    """Whether a mailed link may lead to somebody's data: under an agreement it would lead to nothing."""
+    try:
+        check_eligible("access.links", baa_status=visitor.account.baa_status)
+    except NotEligible:
+        return False
+    return True
 
 
 def _confirm(visitor: Visitor, token: str, act: Act) -> HttpResponse:

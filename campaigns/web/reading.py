@@ -44,6 +44,8 @@ def show_archive(request: HttpRequest, slug: str, list_slug: str = "") -> HttpRe
     given = request.GET.get("page", "1")
     number = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 1
     page = archive.list_issues(found, page=number)
+    if number > 1 and not page.issues and not page.has_older:
+        return _nothing()
     lists = () if list_slug else archive.list_lists(found)
     response = render_page("archive", account=found.account, archive=found, page=page, lists=lists, is_public=True)
     return _published(response)

@@ -127,12 +127,13 @@ def describe(verdict: Verdict) -> str:
 
 
 _SENTENCES: Mapping[str, str] = {
-    "net.timeout": "The receiver did not answer in ten seconds.",
+    "net.timeout": "The receiver did not answer in time.",
     "net.connection-lost": "The receiver closed the connection without an answer.",
     "net.address-refused": "The name leads to an address we must not call.",
     "net.address-unusable": "The address cannot be called.",
     "net.certificate-invalid": "The certificate of the receiver is not valid.",
     "webhook.gone": "There was nothing left to tell: the mail is not kept any more.",
     "webhook.address-unknown": "The request that named the address is not kept any more.",
+    "webhook.switched-off": "The webhook was switched off before it was told.",
     "webhook.secret-broken": "The stored settings cannot be opened with the keys of this installation.",
 }
