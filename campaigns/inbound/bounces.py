@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from campaigns.inbound import dsn, notices, transcripts, words
+from campaigns.inbound import autoreplies, dsn, notices, transcripts, words
 from campaigns.inbound.dsn import RecipientStatus
 from campaigns.inbound.notices import Entry
 from campaigns.inbound.parse import NO_HEADERS, Headers, Mail, read_mail
 from campaigns.replies import wording
 from campaigns.replies.classify import Verdict, classify_reply
 from campaigns.replies.meaning import Class, Reason
+
+# What only mail servers say.
+_CODE = re.compile(r"\b[45][0-7]\d[ -][45]\.\d\.\d|\b[45]\.\d\.\d{1,3}\b|^[ \t:<>]*55\d[ -]", re.MULTILINE)
 
 
 class Outcome(StrEnum):
@@ -107,11 +111,16 @@ def looks_like_notice(mail: Mail) -> bool:
         return True
     if any(part.content_type in dsn.DELIVERY_STATUS for part in mail.parts):
         return True
-    is_system = words.any_of(words.DAEMONS, headers.get("from")) or headers.get("return-path").strip() in {"<>", ""}
     subject = headers.get("subject")
-    if words.any_of(words.AUTOREPLY_SUBJECTS, subject):
+    # Receipts, reports of providers, answers of programs.
+    if mail.report_type or words.any_of(words.AUTOREPLY_SUBJECTS, subject):
         return False
-    return is_system or words.any_of(words.FAILURE_SUBJECTS, subject)
+    if words.any_of(words.DAEMONS, headers.get("from")):
+        return True
+    tells = words.any_of(words.FAILURE_SUBJECTS, subject)
+    if headers.get("return-path").strip() not in {"<>", ""}:
+        return tells and not words.any_of(words.ANSWERS, subject)
+    return tells or not autoreplies.says_so(mail) or any(_CODE.search(part.read_text()) for part in mail.parts[:3])
 
 
 def read_failures(mail: Mail, notice: Notice) -> list[Failure]:

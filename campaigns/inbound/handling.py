@@ -75,7 +75,9 @@ def handle(mail: InboundMail, *, resolver: dns.resolver.Resolver, now: datetime)
 
 def _record(mail: InboundMail, raw: bytes, envelope: Envelope, *, now: datetime) -> Recorded:
     """Reports come to return paths, and where a domain has none, to the from-address."""
-    recorded = record_bounce(raw, envelope_to=envelope.rcpt_to, now=now, account=mail.account)
+    recorded = record_bounce(
+        raw, envelope_to=envelope.rcpt_to, mail_from=envelope.mail_from, now=now, account=mail.account
+    )
     if recorded.result == Result.LATER:
         raise Later
     return recorded

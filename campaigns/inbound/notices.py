@@ -18,7 +18,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern.replace("ADDR", ADDRESS), re.MULTILINE | re.IGNORECASE))
     for name, pattern in (
         # <ann@example.com>: reason
-        ("colon", r"^(?:[ \t>*-]{0,8}|[^\n<>]{1,80} )<(ADDR)>:"),
+        ("colon", r"^(?:[ \t>*-]{0,8}|(?![ \t]{0,40}[45]\d\d[ -])[^\n<>]{1,80} )<(ADDR)>:"),
         # Recipient: <ann@example.com>, or the like
         ("named", r"(?:(?:recipient(?:'s)?(?: e?-?mail)?(?: address)?(?:\(s\))?|original-recipient|final-recipient|addressed to|address)[ \t]{0,4}:|unknown user|invalid final delivery userid|undeliverable to|delivery to|delivered to|delivering (?:your|this) (?:mail|message|e-?mail) to|returned permanent errors|failed recipients?|mailing list|destinataire|destinatario|empfänger)[ \t]{0,4}[:;]?[ \t]{0,4}(?:rfc822[ \t]{0,4};[ \t]{0,4})?[\[(<\"']{0,2}(ADDR)"),
         # The address alone on its line, perhaps with a bullet or a reason in brackets

@@ -23,8 +23,12 @@ _NO_RECIPIENTS = re.compile(
 _ABOUT_RECIPIENT = re.compile(r"\b55[0-4] (?:5\.\d\.\d )?<@>(?::|\.\.\.)")
 # The words of RFC 5321 §4.2.3 for any 550.
 _STOCK = re.compile(
-    r"mailbox (?:is )?(?:unavailable|not available|not accepting)|address (?:rejected|refused)|recipient (?:rejected|refused)|\brejected$|cannot deliver|unable to deliver|not deliverable"
+    r"mailbox (?:is )?(?:unavailable|not available|not accepting)|address (?:rejected|refused)|recipient (?:rejected|refused)|@>? rejected$|cannot deliver|unable to deliver|not deliverable"
 )
+# ... and those of §4.2.2 for a mailbox, which large servers write word for word.
+_STANDARD = re.compile(r"requested (?:mail )?action not taken: mailbox unavailable")
+# Somebody switched the mailbox off, and may switch it on again.
+_COMES_BACK = re.compile(r"temporar|currently|suspend|locked|frozen|disabled|review")
 # An empty name before "User unknown": the sender's domain is what the reader's filter does not know.
 _NAMELESS = re.compile(r"(?:^|\s)550:? ?: user unknown")
 
@@ -70,7 +74,7 @@ def classify_reply(code: int, enhanced: str, text: str, *, command: str = "") ->
     `command` is what was refused (HELO, MAIL, RCPT, DATA), empty when unknown. Never raises. A refusal that may pass
     by itself (4yz, 4.y.z) is never `hard` (DS-03).
     """
-    if not enhanced or enhanced.endswith(".0.0"):
+    if not enhanced or enhanced.endswith((".0.0", ".1.0")):
         enhanced = wording.find_enhanced(text) or enhanced
     said = _Refusal(code or wording.find_code(text), enhanced, wording.normalise(text), command.upper())
     plain = said.words.replace("<@>", "@")
@@ -84,7 +88,7 @@ def classify_reply(code: int, enhanced: str, text: str, *, command: str = "") ->
 
 def _choose(rule: Rule, said: _Refusal) -> Reason:
     # "5.1.1 inactive address": the code is the more exact of the two.
-    if rule.reason == Reason.DISABLED and said.enhanced == "5.1.1":
+    if rule.reason == Reason.DISABLED and said.enhanced == "5.1.1" and not _COMES_BACK.search(said.words):
         return Reason.NO_MAILBOX
     is_certain = rule.reason != Reason.NO_MAILBOX or rule.is_own or _proves(said)
     return rule.reason if is_certain else Reason.UNPROVEN
@@ -107,7 +111,7 @@ def _read_codes(said: _Refusal) -> Reason:
     if by_status not in {Reason.UNDEFINED, Reason.SYNTAX}:
         return by_status
     if said.code in {550, 551, 553, 554} and _STOCK.search(said.words):
-        return Reason.NO_MAILBOX
+        return Reason.NO_MAILBOX if _proves(said) or _STANDARD.search(said.words) else Reason.UNPROVEN
     return by_status if by_status != Reason.UNDEFINED else read_code(said.code)
 
 

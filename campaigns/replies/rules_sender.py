@@ -85,6 +85,17 @@ RULES: tuple[Rule, ...] = (
             r"(?:no|without|invalid|missing) (?:valid )?(?:in-addr|dns) (?:record|name|entry) for (?:your )?(?:ip|client|host|server)",
         ),
     ),
+    Rule(
+        Reason.BLOCKED,
+        "550 5.7.1 <mail.example.org>: Helo command rejected: Invalid name",
+        (
+            r"\b(?:helo|ehlo) (?:command |name |argument |host ?name |string )*(?:reject|refus|invalid|unknown|not |is |must|has |host )",
+            r"(?:invalid|bad|forged|fake|unknown|unresolvable|malformed|illegal) (?:\S+ )?(?:\S+ )?(?:in |for |as )?(?:your )?(?:helo|ehlo)\b",
+            r"client host(?: ?name)? (?:\S+ )?(?:is |was |does |could |cannot |can't )?(?:not |n't )?(?:unknown|exist|found|be )",
+            r"\bhost \[?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\]? (?:is |was )?(?:unknown|not (?:known|found|allowed))",
+            r"will not accept delivery",
+        ),
+    ),
     # --- Relaying ---
     Rule(
         Reason.NO_RELAY,
@@ -125,6 +136,20 @@ RULES: tuple[Rule, ...] = (
             r"badmailfrom",
             r"envelope sender .{0,40}(?:badmail|reject|denied)",
             r"mail from .{0,5}(?:invalid|rejected|not allowed)",
+            r"(?:sender|return|reply-to|envelope[- ]from|mail[- ]from|originat\w+|your)(?:'s)? (?:e-?mail )?(?:domain|address|path)(?: name)?(?: @| [a-z0-9.-]+\.[a-z]{2,})? (?:has |have |with )?(?:a )?(?:null|no|missing|without)(?: valid| usable| working)? (?:mx|a record|dns|mail exchang)",
+            r"(?:null|no|missing|invalid)(?: valid)? (?:dns )?(?:mx|a)(?: or a/?a*| or a| records?)* (?:for|of|from|in) (?:the |your )?(?:sender|return|envelope|from|originat)",
+            r"no_valid_mx_for_sender",
+            r"refused mail ?from",
+            r"return mx (?:does not|doesn't) exist",
+            r"mailbox unavailable,? invalid dns mx",
+            r"(?:mail from|your|from|envelope|return|sender's) domain (?:name )?(?:@ )?(?:is |was |does |could |cannot |can't )?(?:not |n't )?(?:be )?(?:found|exist|resolv|unknown|known|invalid)",
+            r"domain may not exist or dns check failed",
+            r"(?:invalid|unknown|bad|illegal) (?:\S+ )?(?:address|domain|user) in (?:the )?(?:\S+ )?from\b",
+            r"\bfrom:? ?(?:header|field|line) (?:\S+ ){0,3}(?:unknown|invalid|illegal|bad)",
+            r"(?:does not|doesn't|do not|don't) accept (?:any )?(?:e?-?mails?|messages?) from (?:unknown|unlisted|external|unauthenticated)",
+            r"recipient has blocked",
+            r"(?:sender|client) is not a (?:local|known|valid)",
+            r"\b(?:srs|batv|prvs)\b",
         ),
     ),
     Rule(
