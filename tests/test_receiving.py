@@ -167,6 +167,17 @@ def test_a_bounce_at_the_from_address_is_recorded_and_one_about_nothing_is_mail_
     assert receive(make_dsn("stranger@example.com"), resolver, mail_from="").outcome == "kept"
 
 
+def test_a_person_who_answers_to_the_return_path_makes_no_bounce_of_it(
+    account: Account, resolver: dns.resolver.Resolver
+) -> None:
+    """The mail has no Return-Path header yet: what it is, its envelope says."""
+    _, message = send_campaign(account)
+    words = f"Your mail to {message.recipient} was returned to me: 550 5.1.1 user unknown. The parcel could not be delivered."
+    receive(write_mail(body=words), resolver, to=return_path(message))
+    assert Message.objects.get(pk=message.pk).state == MessageState.SENT
+    assert not Suppression.objects.exists()
+
+
 def test_a_report_about_a_mail_on_its_way_waits(account: Account, resolver: dns.resolver.Resolver) -> None:
     _, message = send_campaign(account)
     Message.objects.filter(pk=message.pk).update(
