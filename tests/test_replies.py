@@ -120,6 +120,7 @@ def test_ds_04_the_servers_own_code_counts_more_than_a_placeholder(status: str, 
         ("", "550 5.7.1 no such user", Reason.FILTERED),
         ("RCPT", "550 5.7.1 no such user", Reason.NO_MAILBOX),
         ("", "somebody wrote: user unknown", Reason.UNPROVEN),
+        ("RCPT", "550 recipient unknown at this time, try later", Reason.TRY_LATER),
     ],
 )
 def test_words_about_a_mailbox_count_when_it_was_the_mailbox_that_was_refused(

@@ -31,6 +31,7 @@ _STANDARD = re.compile(r"requested (?:mail )?action not taken: mailbox unavailab
 _COMES_BACK = re.compile(r"temporar|currently|suspend|locked|frozen|disabled|review")
 # An empty name before "User unknown": the sender's domain is what the reader's filter does not know.
 _NAMELESS = re.compile(r"(?:^|\s)550:? ?: user unknown")
+_NOT_FOR_GOOD = re.compile(r"try (?:again )?later|temporary (?:failure|error|problem)|at this time")
 
 # Nobody had been named yet.
 _BEFORE_RECIPIENT = {"HELO": Reason.BLOCKED, "EHLO": Reason.BLOCKED, "MAIL": Reason.SENDER_REFUSED}
@@ -123,6 +124,8 @@ def _doubt(reason: Reason, said: _Refusal, *, is_own: bool) -> Reason:
         return reason
     if said.may_pass:
         return Reason.TRY_LATER if reason == Reason.NO_MAILBOX else Reason.NETWORK
+    if reason == Reason.NO_MAILBOX and not said.enhanced.startswith("5.1.") and _NOT_FOR_GOOD.search(said.words):
+        return Reason.TRY_LATER
     # 5.7.1 is a rule's answer, whatever words its author chose; in reply to RCPT those are about the recipient.
     is_rule = said.enhanced.startswith("5.7.") and said.command != "RCPT" and not is_own
     if is_rule or _NAMELESS.search(said.words):

@@ -59,6 +59,15 @@ CERTAIN: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        Reason.SECURITY,
+        "535 5.7.8 Authentication failed: user unknown",
+        (
+            r"authentication (?:failed|failure|error|unsuccessful)",
+            r"smtp auth (?:user|account)",
+            r"(?:wrong|invalid|bad|incorrect) (?:user ?name or )?password",
+        ),
+    ),
+    Rule(
         Reason.POLICY,
         "550 5.7.1 TRANSPORT.RULES.RejectMessage; no such user may be written to",
         # What follows is the administrator's own text.

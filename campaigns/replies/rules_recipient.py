@@ -6,8 +6,8 @@ from campaigns.replies.meaning import Reason
 from campaigns.replies.rule import Rule
 
 # "The mailbox of so-and-so": a few words may stand between the noun and what is said about it.
-_BOX = r"(?:mail ?-?(?:box|folder|drop|dir|account|addre?ss)|in-?box|e-?mail (?:account|addre?ss|box|id)|user ?-?(?:account|name|id|'s mailbox)?|account|recipient(?:'s)?(?: e?-?mail| email)?(?: addre?ss| account| mailbox)?|addre?ss(?:ee)?|alias|local[- ]part|destinat(?:ion|ary)(?: e?-?mail)?(?: addre?ss| mailbox)?|username|subscriber|person|customer|contact|name)"
-_GAP = r"[^\w ]{0,4}(?: (?:that |which )?you (?:tried|are trying|attempted|wanted) to (?:reach|contact))?(?: [^ ]{1,80}){0,3}? "
+_BOX = r"(?:mail ?-?(?:box|folder|drop|dir|account|addre?ss)|in-?box|e-?mail (?:account|addre?ss|box|id)|user ?-?(?:account|name|id|'s mailbox)?|account|recipient(?:'s)?(?: e?-?mail| email)?(?: addre?ss| account| mailbox)?|addre?ss(?:ee)?|alias|local[- ]part|destinat(?:ion|ary)(?: e?-?mail)?(?: addre?ss| mailbox)?|username|subscriber|receiver|person|customer|contact)"
+_GAP = r"[^\w ]{0,4}(?: (?:that |which )?you (?:(?:tried|are trying|attempted|wanted) to (?:reach|contact)|(?:are writing|wrote) to))?(?: [^ ]{1,80}){0,3}? "
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -113,6 +113,7 @@ RULES: tuple[Rule, ...] = (
             r"domain (?:must|should) (?:exist|resolve)",
             r"name or service not known",
             r"remote domain doesn'?t exist",
+            r"unable to resolve route",
             r"host address lookups failed permanently",
             r"dns server returned answer with no data",
             r"no dns (?:information|record)",
@@ -136,6 +137,7 @@ RULES: tuple[Rule, ...] = (
             r"recip(?:ient)?notfound",
             r"does not exist at the organi[sz]ation",
             r"validrcptto",
+            r"badrcptto",
             r"delivery error: dd (?:requested mail action aborted - mailbox not found|not a valid recipient|(?:sorry,? )?(?:this|your) \S+ (?:doesn't|does not) have)",
             r"mail\.local: unknown",
             r"msexch:.{0,80}unknown recipient",
@@ -188,6 +190,11 @@ RULES: tuple[Rule, ...] = (
             r"wasn't found at",
             r"not (?:accepted|accepting) for (?:this|that) recipient\b",
             r"recipient (?:is )?not (?:ok|on file|here)",
+            r"@>?:? (?:is |was |does )?(?:unknown|not (?:found|known|exist)|no longer (?:accepts? (?:e?-?mail|messages)|exists?|in use|valid|active|available))",
+            r"e-?mail not found",
+            r"not known (?:at|on|in) (?:this|our|the)\b",
+            r"not in (?:the |our )?(?:directory|gal|ldap)\b",
+            rf"(?:can ?not|can't|could not|couldn't|unable to) (?:find|locate) (?:the |that |this |such |an? )?(?:\S+ )?{_BOX}\b",
             r"no longer (?:works? |employed |working |is )(?:for|at|by|here|with)",
             r"has left (?:the|this|our) (?:company|organi[sz]ation|firm|school|university)",
             r"\brcpt(?: to)?:? <?@>? (?:does not|doesn't) exist",
@@ -204,6 +211,7 @@ RULES: tuple[Rule, ...] = (
             r"empf[aä]e?nger (?:unbekannt|nicht|existiert)",
             r"(?:adresse|postfach|konto|mailbox)(?: \S+){0,3} (?:unbekannt|existiert nicht|nicht (?:gefunden|vorhanden|bekannt))",
             r"usuario (?:desconocido|no|inexistente)",
+            r"no existe (?:dicha|ese|esa|este|esta|el|la|ning[uú]n)\b",
             r"(?:cuenta|buz[oó]n|direcci[oó]n|usuario|destinatario)(?: \S+){0,3} (?:no existe|desconocid[oa]|inexistente|no (?:fue )?encontrad)",
             r"(?:utente|casella|indirizzo|destinatario)(?: \S+){0,3} (?:sconosciut[oa]|inesistente|non (?:esiste|trovat))",
             r"(?:usu[aá]rio|conta|caixa|endereço|destinat[aá]rio)(?: \S+){0,3} (?:desconhecid[oa]|inexistente|n[aã]o (?:existe|encontrad))",

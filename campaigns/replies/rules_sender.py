@@ -5,6 +5,9 @@ from __future__ import annotations
 from campaigns.replies.meaning import Reason
 from campaigns.replies.rule import Rule
 
+# What is said to be missing or wrong, right behind whose it is.
+_MISSING = r"(?: (?:is|was|does|do|could|can|cannot|can't|isn't|doesn't|don't|couldn't)(?: not)?(?: be)?)? (?:unknown|invalid|exist|found|known|resolved|not (?:exist|found|known|valid|in (?:my|our|the))\b)"
+
 RULES: tuple[Rule, ...] = (
     Rule(
         Reason.TRY_LATER,
@@ -94,6 +97,10 @@ RULES: tuple[Rule, ...] = (
             r"client host(?: ?name)? (?:\S+ )?(?:is |was |does |could |cannot |can't )?(?:not |n't )?(?:unknown|exist|found|be )",
             r"\bhost \[?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\]? (?:is |was )?(?:unknown|not (?:known|found|allowed))",
             r"will not accept delivery",
+            rf"\b(?:your|connecting|client|sending|source|server) (?:ip|host|server|machine|name)(?: ?name| address)?{_MISSING}",
+            rf"\bip(?: address)?{_MISSING}",
+            rf"\baddress \[?\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}\]?{_MISSING}",
+            r"for (?:your|this) (?:ip|host|server)\b",
         ),
     ),
     # --- Relaying ---
@@ -139,6 +146,8 @@ RULES: tuple[Rule, ...] = (
             r"(?:sender|return|reply-to|envelope[- ]from|mail[- ]from|originat\w+|your)(?:'s)? (?:e-?mail )?(?:domain|address|path)(?: name)?(?: @| [a-z0-9.-]+\.[a-z]{2,})? (?:has |have |with )?(?:a )?(?:null|no|missing|without)(?: valid| usable| working)? (?:mx|a record|dns|mail exchang)",
             r"(?:null|no|missing|invalid)(?: valid)? (?:dns )?(?:mx|a)(?: or a/?a*| or a| records?)* (?:for|of|from|in) (?:the |your )?(?:sender|return|envelope|from|originat)",
             r"no_valid_mx_for_sender",
+            rf"\b(?:sender|originator|from|reply(?:-to)?|return|envelope[- ]from|your)(?:'s)? (?:e-?mail |own )?(?:address|mailbox|user|account|id)(?: <?@>?)?{_MISSING}",
+            r"mail from:? ?(?:<?@>?:? )?(?:user |address )?(?:unknown|invalid)",
             r"refused mail ?from",
             r"return mx (?:does not|doesn't) exist",
             r"mailbox unavailable,? invalid dns mx",
@@ -182,12 +191,13 @@ RULES: tuple[Rule, ...] = (
             r"throttl",
             r"too (?:fast|quickly|frequently)",
             r"(?:exceed\w*|over) (?:the |your |its )?(?:rate|hourly|daily|connection|max(?:imum)? (?:number of )?(?:connections?|recipients|messages|emails))",
-            r"too many (?:recipients|messages|e?-?mails|mails|rcpts?|invalid recipients|errors|bad commands|transactions|unknown)",
+            r"too many (?:recipients|messages|e?-?mails|mails|rcpts?|(?:invalid|unknown|bad) (?:recipients|users)|errors|bad commands|transactions|unknown)",
             r"connection frequency",
             r"unusual rate of",
             r"sending too",
             r"max(?:imum)? (?:number of )?(?:connections|sessions|messages|emails|recipients)",
             r"concurren",
+            r"unknown users? (?:limit|rate|threshold)",
             r"try slower",
             r"slow down",
             r"aup#(?:in-)?1[34]\d\d",
