@@ -15,6 +15,8 @@ from campaigns.replies import wording
 from campaigns.replies.classify import Verdict, classify_reply
 from campaigns.replies.meaning import Class, Reason
 
+# Receipts (RFC 8098), and reports of providers about many mails.
+_OTHER_REPORTS = {"disposition-notification", "tlsrpt", "feedback-report"}
 # What only mail servers say.
 _CODE = re.compile(r"\b[45][0-7]\d[ -][45]\.\d\.\d|\b[45]\.\d\.\d{1,3}\b|^[ \t:<>]*55\d[ -]", re.MULTILINE)
 
@@ -112,8 +114,7 @@ def looks_like_notice(mail: Mail) -> bool:
     if any(part.content_type in dsn.DELIVERY_STATUS for part in mail.parts):
         return True
     subject = headers.get("subject")
-    # Receipts, reports of providers, answers of programs.
-    if mail.report_type or words.any_of(words.AUTOREPLY_SUBJECTS, subject):
+    if mail.report_type in _OTHER_REPORTS or words.any_of(words.AUTOREPLY_SUBJECTS, subject):
         return False
     if words.any_of(words.DAEMONS, headers.get("from")):
         return True

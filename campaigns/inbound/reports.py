@@ -74,6 +74,7 @@ def _read(mail: Mail) -> Report:
             feedback_type=complaint.feedback_type,
             complainers=complaint.addresses,
             mail_from=complaint.mail_from,
+            envelope_id=complaint.envelope_id,
             is_partial=mail.is_partial,
         )
     told = next((found for part in mail.parts if part.is_text and (found := read_ses(part.read_text()))), None)
