@@ -118,3 +118,6 @@ def test_who_a_mail_came_from_is_what_its_envelope_says() -> None:
     assert read_report(raw).kind == Kind.BOUNCE
     assert read_report(raw, mail_from="").kind == Kind.BOUNCE
     assert read_report(raw, mail_from="ann@example.com").kind == Kind.OTHER
+    # In a mailbox that keeps no envelopes, an answer is one by its subject.
+    answer = raw.replace(b"Return-Path: <>\n", b"").replace(b"Subject: ", b"Subject: Re: ")
+    assert read_report(answer).kind == Kind.OTHER

@@ -119,9 +119,21 @@ def looks_like_notice(mail: Mail) -> bool:
     if words.any_of(words.DAEMONS, headers.get("from")):
         return True
     tells = words.any_of(words.FAILURE_SUBJECTS, subject)
-    if headers.get("return-path").strip() not in {"<>", ""}:
-        return tells and not words.any_of(words.ANSWERS, subject)
+    came_from = headers.get("return-path").strip()
+    # A null sender never answers anybody; without the header nobody knows.
+    if came_from != "<>" and words.any_of(words.ANSWERS, subject):
+        return False
+    if came_from not in {"<>", ""}:
+        return tells
     return tells or not autoreplies.says_so(mail) or any(_CODE.search(part.read_text()) for part in mail.parts[:3])
+
+
+def tells_of_failure(mail: Mail, notice: Notice) -> bool:
+    """Whether the words of a notice say that mail did not arrive, or its subject does and a server's code is in it."""
+    subject = mail.headers.get("subject")
+    if words.any_of(words.FAILED, f"{subject}\n{notice.text}"):
+        return True
+    return words.any_of(words.FAILURE_SUBJECTS, subject) and _CODE.search(notice.text) is not None
 
 
 def read_failures(mail: Mail, notice: Notice) -> list[Failure]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from campaigns.inbound import bounces, complaints, words
+from campaigns.inbound import bounces, complaints
 from campaigns.inbound.autoreplies import is_autoreply
 from campaigns.inbound.bounces import Failure, Outcome
 from campaigns.inbound.parse import NO_HEADERS, Headers, Mail, read_mail
@@ -90,7 +90,7 @@ def _read(mail: Mail) -> Report:
 def _read_notice(mail: Mail) -> Report | None:
     notice = bounces.open_notice(mail)
     failures = bounces.read_failures(mail, notice)
-    if not notice.recipients and not words.any_of(words.FAILED, f"{mail.headers.get('subject')}\n{notice.text}"):
+    if not notice.recipients and not bounces.tells_of_failure(mail, notice):
         return None
     envelope_id = next((report.envelope_id for report in notice.reports if report.envelope_id), "")
     kind = _kind_of(failures)
