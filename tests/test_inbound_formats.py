@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,19 @@ def test_who_a_mail_came_from_is_what_its_envelope_says() -> None:
     # In a mailbox that keeps no envelopes, an answer is one by its subject.
     answer = raw.replace(b"Return-Path: <>\n", b"").replace(b"Subject: ", b"Subject: Re: ")
     assert read_report(answer).kind == Kind.OTHER
+
+
+@pytest.mark.parametrize("field", ["notificationType", "eventType"])
+def test_notices_of_amazon_ses_in_both_forms_are_read(field: str) -> None:
+    told = {
+        field: "Bounce",
+        "bounce": {
+            "bounceType": "Permanent", "bounceSubType": "NoEmail",
+            "bouncedRecipients": [{"emailAddress": "ann@example.com", "status": "5.1.1", "diagnosticCode": "smtp; 550 5.1.1 no such user"}],
+        },
+    }  # fmt: skip
+    report = read_report(make("AWS Notifications <no-reply@sns.example>", "Notification", json.dumps(told)))
+    assert report.kind == Kind.BOUNCE
+    assert [(failure.address, str(failure.verdict.reason)) for failure in report.failures] == [
+        ("ann@example.com", "no-mailbox")
+    ]
