@@ -126,6 +126,16 @@ def test_whoever_writes_to_the_unsubscribe_address_of_a_mail_is_unsubscribed_un_
     assert nothing_is_left()
 
 
+def test_the_unsubscribe_button_of_a_mail_program_is_no_automatic_answer_un_10(
+    account: Account, resolver: dns.resolver.Resolver
+) -> None:
+    """Apple Mail's calls itself auto-replied."""
+    _, message = send_campaign(account)
+    to = f"unsubscribe+{tokens.bounce_token(message.public_id)}@mail.example.org"
+    raw = b"Auto-Submitted: auto-replied\r\nX-Apple-Unsubscribe: true\r\n" + write_mail(to=to)
+    assert receive(raw, resolver, to=to).outcome == "unsubscribed"
+
+
 def test_a_return_path_that_is_called_like_the_unsubscribe_address_is_one_all_the_same(account: Account) -> None:
     """DS-05: its bounces unsubscribe nobody."""
     _, message = send_campaign(account, return_path="unsubscribes@mail.example.org")
