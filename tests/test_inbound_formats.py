@@ -63,7 +63,7 @@ AUTOMATIC = [
     "Autosvar: Hej", "Automatiskt svar: Hej", "Automatisk svar: Hei", "Automaattinen vastaus: Moi", "Odpowiedź automatyczna: x",
     "Automatická odpověď: x", "Automatikus válasz: x", "Otomatik yanıt: x", "Автоматический ответ: x",
     "Automatinis atsakymas: x", "자동 회신: x", "Absent(e) du bureau : x", "Afwezigheidsbericht", "Urlaub bis 12.3.",
-    "Yahoo! Auto Response",
+    "Yahoo! Auto Response", "[Auto-Reply] x", "OOO Re: x", "Mensaje automático",
 ]  # fmt: skip
 
 
