@@ -31,7 +31,9 @@ _STANDARD = re.compile(r"requested (?:mail )?action not taken: mailbox unavailab
 _COMES_BACK = re.compile(r"temporar|currently|suspend|locked|frozen|disabled|review")
 # An empty name before "User unknown": the sender's domain is what the reader's filter does not know.
 _NAMELESS = re.compile(r"(?:^|\s)550:? ?: user unknown")
-_NOT_FOR_GOOD = re.compile(r"try (?:again )?later|temporary (?:failure|error|problem)|at this time")
+_NOT_FOR_GOOD = re.compile(
+    r"try (?:again )?later|temporary (?:failure|error|problem)|at (?:this time|the moment)|database"
+)
 
 # Nobody had been named yet.
 _BEFORE_RECIPIENT = {"HELO": Reason.BLOCKED, "EHLO": Reason.BLOCKED, "MAIL": Reason.SENDER_REFUSED}
