@@ -32,7 +32,7 @@ _COMES_BACK = re.compile(r"temporar|currently|suspend|locked|frozen|disabled|rev
 # An empty name before "User unknown": the sender's domain is what the reader's filter does not know.
 _NAMELESS = re.compile(r"(?:^|\s)550:? ?: user unknown")
 _NOT_FOR_GOOD = re.compile(
-    r"try (?:again )?later|temporary (?:failure|error|problem)|at (?:this time|the moment)|database"
+    r"try (?:again )?later|temporary (?:failure|error|problem)|at (?:this time|the moment)|database (?:is )?(?:not available|unavailable|error)"
 )
 
 # Nobody had been named yet.
