@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 import tracemalloc
 import zipfile
-from io import BytesIO
+from io import BytesIO, StringIO
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -183,3 +186,16 @@ def test_any_bytes_are_read(raw: bytes) -> None:
 def test_any_body_of_a_notice_is_read(body: bytes) -> None:
     """Evil input 37."""
     assert read_report(NOTICE + b"\r\n" + body).kind in Kind
+
+
+def test_the_command_has_a_line_for_every_file_whatever_it_is(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "mail").write_bytes(NOTICE + b"\r\n<ann@example.com>: user unknown")
+    # Cannot be read, by nobody.
+    (tmp_path / "memory").symlink_to("/proc/self/mem")
+    out, err = StringIO(), StringIO()
+    call_command("parse_bounces", tmp_path, jsonl=True, stdout=out, stderr=err)
+    assert [(row["file"], row["kind"]) for row in map(json.loads, out.getvalue().splitlines())] == [
+        ("empty", "other"), ("mail", "bounce"), ("memory", "other"),
+    ]  # fmt: skip
+    assert err.getvalue().startswith("memory: cannot be read")

@@ -355,6 +355,34 @@ def test_a_complaint_without_a_report_part_counts_with_an_id_and_the_reader(acco
     assert suppressions() == [(SuppressionScope.MARKETING, SuppressionReason.COMPLAINT)]
 
 
+def test_a_complaint_that_returns_nothing_names_the_mail_by_its_return_path(account: Account) -> None:
+    """FB-01, RFC 5965 §3.2: Original-Mail-From is ours, with our token in it."""
+    (message,) = make_messages(account)
+    raw = make_complaint(message).partition(b"--b1\r\nContent-Type: message/rfc822")[0]
+    mail_from = f"Original-Mail-From: <{return_path(message)}>\r\nVersion: 1\r\n".encode()
+    assert take(raw).result == Result.UNKNOWN
+    assert take(raw.replace(b"Version: 1\r\n", mail_from)).result == Result.RECORDED
+    assert suppressions() == [(SuppressionScope.MARKETING, SuppressionReason.COMPLAINT)]
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("From: 1@reports.spamcop.net\nSubject: [SpamCop (192.0.2.1) id:1]News", "[ Offending message ]\n{returned}"),
+        ("From: a@isp.example\nSubject: Spam\nX-XARF: PLAIN\nContent-Type: message/rfc822", "{returned}"),
+        ("From: feedbackloop@isp.example\nSubject: News\nContent-Type: message/rfc822", "{returned}"),
+        ("From: staff@hotmail.com\nSubject: News\nX-HmXmrOriginalRecipient: {reader}\nReturn-Path: <{path}>", "Hello"),
+    ],
+)
+def test_complaints_of_other_forms_are_complaints(account: Account, head: str, body: str) -> None:
+    """FB-04."""
+    (message,) = make_messages(account)
+    returned = f"Return-Path: <{return_path(message)}>\nReceived: x\nMessage-ID: <1@x.example>\nFrom: news@example.org\n\nHello\n"
+    text = f"{head}\n\n{body}".format(returned=returned, reader=message.recipient, path=return_path(message))
+    assert take(text.encode()).result == Result.RECORDED
+    assert suppressions() == [(SuppressionScope.MARKETING, SuppressionReason.COMPLAINT)]
+
+
 def test_a_complaint_about_nobodys_mail_does_nothing(account: Account) -> None:
     """DS-06."""
     (message,) = make_messages(account)

@@ -126,6 +126,16 @@ def test_whoever_writes_to_the_unsubscribe_address_of_a_mail_is_unsubscribed_un_
     assert nothing_is_left()
 
 
+def test_the_unsubscribe_button_of_a_mail_program_is_no_automatic_answer_un_10(
+    account: Account, resolver: dns.resolver.Resolver
+) -> None:
+    """Apple Mail's calls itself auto-replied."""
+    _, message = send_campaign(account)
+    to = f"unsubscribe+{tokens.bounce_token(message.public_id)}@mail.example.org"
+    raw = b"Auto-Submitted: auto-replied\r\nX-Apple-Unsubscribe: true\r\n" + write_mail(to=to)
+    assert receive(raw, resolver, to=to).outcome == "unsubscribed"
+
+
 def test_a_return_path_that_is_called_like_the_unsubscribe_address_is_one_all_the_same(account: Account) -> None:
     """DS-05: its bounces unsubscribe nobody."""
     _, message = send_campaign(account, return_path="unsubscribes@mail.example.org")
@@ -165,6 +175,17 @@ def test_a_bounce_at_the_from_address_is_recorded_and_one_about_nothing_is_mail_
     known = make_dsn(message.recipient, envelope_id=message.public_id.hex)
     assert receive(known, resolver, mail_from="").outcome == "recorded"
     assert receive(make_dsn("stranger@example.com"), resolver, mail_from="").outcome == "kept"
+
+
+def test_a_person_who_answers_to_the_return_path_makes_no_bounce_of_it(
+    account: Account, resolver: dns.resolver.Resolver
+) -> None:
+    """The mail has no Return-Path header yet: what it is, its envelope says."""
+    _, message = send_campaign(account)
+    words = f"Your mail to {message.recipient} was returned to me: 550 5.1.1 user unknown. The parcel could not be delivered."
+    receive(write_mail(body=words), resolver, to=return_path(message))
+    assert Message.objects.get(pk=message.pk).state == MessageState.SENT
+    assert not Suppression.objects.exists()
 
 
 def test_a_report_about_a_mail_on_its_way_waits(account: Account, resolver: dns.resolver.Resolver) -> None:

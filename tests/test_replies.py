@@ -36,6 +36,16 @@ def test_replies_of_well_known_servers(reason: str, text: str) -> None:
     assert classify_reply(0, "", text.replace("\\n", "\n"), command=command).reason == reason
 
 
+def test_what_is_about_somebody_else_makes_no_address_dead_though_rcpt_was_refused() -> None:
+    wrong = [
+        text
+        for reason, text in REPLIES
+        if class_of(Reason(reason)) != Class.HARD
+        and classify_reply(0, "", text.replace("\\n", "\n"), command="RCPT").bounce_class == Class.HARD
+    ]
+    assert wrong == []
+
+
 def test_every_reason_has_a_class_and_a_sentence() -> None:
     assert set(MEANINGS) == set(Reason)
     assert all(meaning.text.endswith(".") for meaning in MEANINGS.values())
@@ -110,6 +120,7 @@ def test_ds_04_the_servers_own_code_counts_more_than_a_placeholder(status: str, 
         ("", "550 5.7.1 no such user", Reason.FILTERED),
         ("RCPT", "550 5.7.1 no such user", Reason.NO_MAILBOX),
         ("", "somebody wrote: user unknown", Reason.UNPROVEN),
+        ("RCPT", "550 recipient unknown at this time, try later", Reason.TRY_LATER),
     ],
 )
 def test_words_about_a_mailbox_count_when_it_was_the_mailbox_that_was_refused(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from campaigns.inbound import dsn, notices, transcripts, words
+from campaigns.inbound import autoreplies, dsn, notices, transcripts, words
 from campaigns.inbound.dsn import RecipientStatus
 from campaigns.inbound.notices import Entry
 from campaigns.inbound.parse import NO_HEADERS, Headers, Mail, read_mail
 from campaigns.replies import wording
 from campaigns.replies.classify import Verdict, classify_reply
 from campaigns.replies.meaning import Class, Reason
+
+# Receipts (RFC 8098), and reports of providers about many mails.
+_OTHER_REPORTS = {"disposition-notification", "tlsrpt", "feedback-report"}
+# What only mail servers say.
+_CODE = re.compile(r"\b[45][0-7]\d[ -][45]\.\d\.\d|\b[45]\.\d\.\d{1,3}\b|^[ \t:<>]*55\d[ -]", re.MULTILINE)
 
 
 class Outcome(StrEnum):
@@ -107,11 +113,27 @@ def looks_like_notice(mail: Mail) -> bool:
         return True
     if any(part.content_type in dsn.DELIVERY_STATUS for part in mail.parts):
         return True
-    is_system = words.any_of(words.DAEMONS, headers.get("from")) or headers.get("return-path").strip() in {"<>", ""}
     subject = headers.get("subject")
-    if words.any_of(words.AUTOREPLY_SUBJECTS, subject):
+    if mail.report_type in _OTHER_REPORTS or words.any_of(words.AUTOREPLY_SUBJECTS, subject):
         return False
-    return is_system or words.any_of(words.FAILURE_SUBJECTS, subject)
+    if words.any_of(words.DAEMONS, headers.get("from")):
+        return True
+    tells = words.any_of(words.FAILURE_SUBJECTS, subject)
+    came_from = headers.get("return-path").strip()
+    # A null sender never answers anybody; without the header nobody knows.
+    if came_from != "<>" and words.any_of(words.ANSWERS, subject):
+        return False
+    if came_from not in {"<>", ""}:
+        return tells
+    return tells or not autoreplies.says_so(mail) or any(_CODE.search(part.read_text()) for part in mail.parts[:3])
+
+
+def tells_of_failure(mail: Mail, notice: Notice) -> bool:
+    """Whether the words of a notice say that mail did not arrive, or its subject does and a server's code is in it."""
+    subject = mail.headers.get("subject")
+    if words.any_of(words.FAILED, f"{subject}\n{notice.text}"):
+        return True
+    return words.any_of(words.FAILURE_SUBJECTS, subject) and _CODE.search(notice.text) is not None
 
 
 def read_failures(mail: Mail, notice: Notice) -> list[Failure]:

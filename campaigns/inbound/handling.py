@@ -19,6 +19,7 @@ from campaigns.inbound import forwarding, loops
 from campaigns.inbound.answers import find_answered
 from campaigns.inbound.authentication import Authentication, authenticate
 from campaigns.inbound.autoreplies import is_autoreply
+from campaigns.inbound.complaints import is_button
 from campaigns.inbound.ending import end
 from campaigns.inbound.letters import Letter, read_letter
 from campaigns.inbound.parse import read_mail
@@ -75,7 +76,9 @@ def handle(mail: InboundMail, *, resolver: dns.resolver.Resolver, now: datetime)
 
 def _record(mail: InboundMail, raw: bytes, envelope: Envelope, *, now: datetime) -> Recorded:
     """Reports come to return paths, and where a domain has none, to the from-address."""
-    recorded = record_bounce(raw, envelope_to=envelope.rcpt_to, now=now, account=mail.account)
+    recorded = record_bounce(
+        raw, envelope_to=envelope.rcpt_to, mail_from=envelope.mail_from, now=now, account=mail.account
+    )
     if recorded.result == Result.LATER:
         raise Later
     return recorded
@@ -93,8 +96,14 @@ def _route_for_people(mail: InboundMail, envelope: Envelope) -> InboundRoute | N
 
 
 def _unsubscribe(mail: InboundMail, raw: bytes, envelope: Envelope, *, now: datetime) -> str:
-    """Whoever writes to the address of a mail's unsubscribe header wants no more; programs' answers do not (UN-10)."""
-    if mail.message is None or not envelope.mail_from or is_autoreply(read_mail(raw)):
+    """Whoever writes to the address of a mail's unsubscribe header wants no more; programs' answers do not (UN-10).
+
+    The buttons of mail programs call what they send an answer of a program, too, and are meant.
+    """
+    if mail.message is None or not envelope.mail_from:
+        return "dropped"
+    written = read_mail(raw)
+    if is_autoreply(written) and not is_button(written):
         return "dropped"
     message = Message.objects.filter(public_id=mail.message, submission__account=mail.account).first()
     if message is None:

@@ -11,14 +11,21 @@ from campaigns.inbound import words
 LONGEST = 40_000  # characters of a notice that are looked at
 MOST_RECIPIENTS = 50
 
-ADDRESS = r"(?:\"[^\"\n\\@]{1,64}\"|[^\s<>()\[\]{}\"',;:|=&@\\]{1,64})@(?:[^\s<>()\[\]{}\"',;:|=&@\\/?!]{1,200})"
+# Punctuation of Chinese and Japanese, which stands in no address.
+_WIDE = r"\u3000-\u3020\uff01-\uff0f\uff1a-\uff1f\uff3b-\uff3d\uff5b-\uff65"
+_NONE = rf"\s<>()\[\]{{}}\"',;:|=&@\\{_WIDE}"
+ADDRESS = rf"(?:\"[^\"\n\\@]{{1,64}}\"|[^{_NONE}]{{1,64}})@(?:[^{_NONE}/?!]{{1,200}})"
+# Words of these languages stand at addresses without a blank.
+_LETTERS = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_WORDS_BEFORE = re.compile(rf"^[{_LETTERS}]+(?=[A-Za-z0-9])")
+_WORDS_BEHIND = re.compile(rf"(\.[A-Za-z]{{2,24}})[{_LETTERS}].*$")
 _ADDRESS = re.compile(ADDRESS)
 # What a notice puts before a recipient, the surest first. The first shape that names anybody is the one of the notice.
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern.replace("ADDR", ADDRESS), re.MULTILINE | re.IGNORECASE))
     for name, pattern in (
         # <ann@example.com>: reason
-        ("colon", r"^(?:[ \t>*-]{0,8}|[^\n<>]{1,80} )<(ADDR)>:"),
+        ("colon", r"^(?:[ \t>*-]{0,8}|(?![ \t]{0,40}[45]\d\d[ -])[^\n<>]{1,80} )<(ADDR)>:"),
         # Recipient: <ann@example.com>, or the like
         ("named", r"(?:(?:recipient(?:'s)?(?: e?-?mail)?(?: address)?(?:\(s\))?|original-recipient|final-recipient|addressed to|address)[ \t]{0,4}:|unknown user|invalid final delivery userid|undeliverable to|delivery to|delivered to|delivering (?:your|this) (?:mail|message|e-?mail) to|returned permanent errors|failed recipients?|mailing list|destinataire|destinatario|empfänger)[ \t]{0,4}[:;]?[ \t]{0,4}(?:rfc822[ \t]{0,4};[ \t]{0,4})?[\[(<\"']{0,2}(ADDR)"),
         # The address alone on its line, perhaps with a bullet or a reason in brackets
@@ -88,6 +95,7 @@ def read_notice(text: str, *, others: Collection[str]) -> list[Entry]:
 def tidy(address: str) -> str:
     """An address without what a sentence puts around it; a quoted local part stays quoted."""
     address = address.strip().strip("<>',;:*").strip(".")
+    address = _WORDS_BEHIND.sub(r"\1", _WORDS_BEFORE.sub("", address))
     return address if '"@' in address else address.strip('"')
 
 

@@ -55,13 +55,15 @@ class Recorded:
     needs_eyes: bool = False
 
 
-def record_bounce(raw: bytes, *, envelope_to: str, now: datetime, account: Account | None = None) -> Recorded:
+def record_bounce(
+    raw: bytes, *, envelope_to: str, now: datetime, account: Account | None = None, mail_from: str | None = None
+) -> Recorded:
     """Take in a mail that may be a bounce, a complaint or an automatic answer; never raises for what is in it.
 
-    `envelope_to` is the recipient of its envelope, empty when unknown. With an account only its mails are found. Safe to
+    `envelope_to` is the recipient of its envelope, empty when unknown; `mail_from` its sender, None when unknown. With an account only its mails are found. Safe to
     call again with the same mail. What was recorded is kept sealed for some days; of mail under HIPAA nothing is.
     """
-    report = read_report(raw)
+    report = read_report(raw, mail_from=mail_from)
     found = _find_message(report, envelope_to=envelope_to, account=account)
     if found is None:
         log.info("A report of kind %s is about no mail of ours.", report.kind)

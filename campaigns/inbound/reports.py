@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from campaigns.inbound import bounces, complaints, words
+from campaigns.inbound import bounces, complaints
 from campaigns.inbound.autoreplies import is_autoreply
 from campaigns.inbound.bounces import Failure, Outcome
 from campaigns.inbound.parse import NO_HEADERS, Headers, Mail, read_mail
@@ -44,14 +44,24 @@ class Report:
     is_partial: bool = False
 
 
-def read_report(raw: bytes) -> Report:
-    """The report in these bytes, whatever they are; never raises."""
+def read_report(raw: bytes, *, mail_from: str | None = None) -> Report:
+    """The report in these bytes, whatever they are; never raises.
+
+    `mail_from` is the sender of its envelope ('': none, as mail systems write), where it is known; otherwise the
+    Return-Path header tells.
+    """
     try:
-        return _read(read_mail(raw))
+        mail = read_mail(raw)
+        return _read(mail if mail_from is None else _with_return_path(mail, mail_from))
     except Exception as error:
         # Strangers write these mails, and one of them must never stop the others. No traceback: it may quote the mail.
         log.error("A mail could not be read: %s", type(error).__name__)  # noqa: TRY400
         return Report(Kind.OTHER, NO_HEADERS, is_partial=True)
+
+
+def _with_return_path(mail: Mail, mail_from: str) -> Mail:
+    others = (field for field in mail.headers.fields if field[0] != "return-path")
+    return replace(mail, headers=Headers((("return-path", f"<{mail_from}>"), *others)))
 
 
 def _read(mail: Mail) -> Report:
@@ -64,6 +74,7 @@ def _read(mail: Mail) -> Report:
             feedback_type=complaint.feedback_type,
             complainers=complaint.addresses,
             mail_from=complaint.mail_from,
+            envelope_id=complaint.envelope_id,
             is_partial=mail.is_partial,
         )
     told = next((found for part in mail.parts if part.is_text and (found := read_ses(part.read_text()))), None)
@@ -79,7 +90,7 @@ def _read(mail: Mail) -> Report:
 def _read_notice(mail: Mail) -> Report | None:
     notice = bounces.open_notice(mail)
     failures = bounces.read_failures(mail, notice)
-    if not notice.recipients and not words.any_of(words.FAILED, f"{mail.headers.get('subject')}\n{notice.text}"):
+    if not notice.recipients and not bounces.tells_of_failure(mail, notice):
         return None
     envelope_id = next((report.envelope_id for report in notice.reports if report.envelope_id), "")
     kind = _kind_of(failures)

@@ -12,6 +12,8 @@ from campaigns.replies.classify import Verdict, classify_reply
 from campaigns.replies.meaning import Reason
 
 _MOST = 256 * 1024
+# The second one is that of event destinations of a configuration set.
+_KINDS = ("notificationType", "eventType")
 _REASONS = {
     ("Permanent", "General"): Reason.NO_MAILBOX,
     ("Permanent", "NoEmail"): Reason.NO_MAILBOX,
@@ -36,13 +38,13 @@ class SesNotice:
 def read_ses(text: str) -> SesNotice | None:
     """The notification in a text, None when there is none; never raises."""
     start = text.find("{")
-    if start < 0 or "notificationType" not in text[:_MOST]:
+    if start < 0 or not any(name in text[:_MOST] for name in _KINDS):
         return None
     found = _load(text[start:_MOST])
     message = found.get("Message")
     if isinstance(message, str):
         found = _load(message)
-    return _read(found) if isinstance(found.get("notificationType"), str) else None
+    return _read(found) if _kind_of(found) else None
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def _load(text: str) -> dict[str, Any]:
 def _read(told: dict[str, Any]) -> SesNotice:
     headers = _objects(_object(told.get("mail")).get("headers"))
     original = Headers(tuple((_text(row.get("name")).lower(), _text(row.get("value"))) for row in headers))
-    kind = _text(told["notificationType"])
+    kind = _kind_of(told)
     if kind == "Complaint":
         complaint = _object(told.get("complaint"))
         readers = (_text(row.get("emailAddress")) for row in _objects(complaint.get("complainedRecipients")))
@@ -71,6 +73,10 @@ def _read(told: dict[str, Any]) -> SesNotice:
     bounce = _object(told.get("bounce"))
     kinds = (_text(bounce.get("bounceType")), _text(bounce.get("bounceSubType")))
     return SesNotice(kind, original, tuple(_judge(row, kinds) for row in _objects(bounce.get("bouncedRecipients"))))
+
+
+def _kind_of(told: dict[str, Any]) -> str:
+    return next((_text(told[name]) for name in _KINDS if isinstance(told.get(name), str)), "")
 
 
 def _delivered(reader: str) -> Failure:

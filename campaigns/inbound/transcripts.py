@@ -8,7 +8,7 @@ _COMMANDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (command, re.compile(pattern, re.IGNORECASE))
     for command, pattern in (
         ("DATA", r"end of \.?data|final data|after (?:i sent the message|data)\b|in reply to (?:end of )?data|\[data\]|smtp command\s+data\b|\(state 1[78]\)|\(data\)"),
-        ("RCPT", r"in reply to rcpt|after rcpt|our rcpt to|\[rcpt_to\]|does not like recipient|smtp:rcpt|\(state 14\)|\(rcpt\)|>>> rcpt to"),
+        ("RCPT", r"in reply to rcpt|after rcpt|our rcpt to|\[rcpt_to\]|does not like recipient|smtp:rcpt|\(state 14\)|\(rcpt\)|>>> rcpt to|sent: rcpt to|--> rcpt to"),
         ("MAIL", r"in reply to mail|after mail from|our mail from|sender was rejected|\[mail_from\]|smtp:mail|>>> mail from"),
         ("HELO", r"in reply to (?:helo|ehlo)|after (?:helo|ehlo)|refused to talk to me|my name was rejected|initial connection|performing the (?:helo|ehlo)|\(state (?:8|9|13)\)|>>> (?:helo|ehlo)|while waiting for initial|smtp greeting"),
     )

@@ -23,10 +23,17 @@ _NO_RECIPIENTS = re.compile(
 _ABOUT_RECIPIENT = re.compile(r"\b55[0-4] (?:5\.\d\.\d )?<@>(?::|\.\.\.)")
 # The words of RFC 5321 §4.2.3 for any 550.
 _STOCK = re.compile(
-    r"mailbox (?:is )?(?:unavailable|not available|not accepting)|address (?:rejected|refused)|recipient (?:rejected|refused)|\brejected$|cannot deliver|unable to deliver|not deliverable"
+    r"mailbox (?:is )?(?:unavailable|not available|not accepting)|address (?:rejected|refused)|recipient (?:rejected|refused)|@>? rejected$|cannot deliver|unable to deliver|not deliverable"
 )
+# ... and those of §4.2.2 for a mailbox, which large servers write word for word.
+_STANDARD = re.compile(r"requested (?:mail )?action not taken: mailbox unavailable")
+# Somebody switched the mailbox off, and may switch it on again.
+_COMES_BACK = re.compile(r"temporar|currently|suspend|locked|frozen|disabled|review")
 # An empty name before "User unknown": the sender's domain is what the reader's filter does not know.
 _NAMELESS = re.compile(r"(?:^|\s)550:? ?: user unknown")
+_NOT_FOR_GOOD = re.compile(
+    r"try (?:again )?later|temporary (?:failure|error|problem)|at (?:this time|the moment)|database (?:is )?(?:not available|unavailable|error)"
+)
 
 # Nobody had been named yet.
 _BEFORE_RECIPIENT = {"HELO": Reason.BLOCKED, "EHLO": Reason.BLOCKED, "MAIL": Reason.SENDER_REFUSED}
@@ -70,7 +77,7 @@ def classify_reply(code: int, enhanced: str, text: str, *, command: str = "") ->
     `command` is what was refused (HELO, MAIL, RCPT, DATA), empty when unknown. Never raises. A refusal that may pass
     by itself (4yz, 4.y.z) is never `hard` (DS-03).
     """
-    if not enhanced or enhanced.endswith(".0.0"):
+    if not enhanced or enhanced.endswith((".0.0", ".1.0")):
         enhanced = wording.find_enhanced(text) or enhanced
     said = _Refusal(code or wording.find_code(text), enhanced, wording.normalise(text), command.upper())
     plain = said.words.replace("<@>", "@")
@@ -84,7 +91,7 @@ def classify_reply(code: int, enhanced: str, text: str, *, command: str = "") ->
 
 def _choose(rule: Rule, said: _Refusal) -> Reason:
     # "5.1.1 inactive address": the code is the more exact of the two.
-    if rule.reason == Reason.DISABLED and said.enhanced == "5.1.1":
+    if rule.reason == Reason.DISABLED and said.enhanced == "5.1.1" and not _COMES_BACK.search(said.words):
         return Reason.NO_MAILBOX
     is_certain = rule.reason != Reason.NO_MAILBOX or rule.is_own or _proves(said)
     return rule.reason if is_certain else Reason.UNPROVEN
@@ -107,7 +114,7 @@ def _read_codes(said: _Refusal) -> Reason:
     if by_status not in {Reason.UNDEFINED, Reason.SYNTAX}:
         return by_status
     if said.code in {550, 551, 553, 554} and _STOCK.search(said.words):
-        return Reason.NO_MAILBOX
+        return Reason.NO_MAILBOX if _proves(said) or _STANDARD.search(said.words) else Reason.UNPROVEN
     return by_status if by_status != Reason.UNDEFINED else read_code(said.code)
 
 
@@ -119,6 +126,8 @@ def _doubt(reason: Reason, said: _Refusal, *, is_own: bool) -> Reason:
         return reason
     if said.may_pass:
         return Reason.TRY_LATER if reason == Reason.NO_MAILBOX else Reason.NETWORK
+    if reason == Reason.NO_MAILBOX and not said.enhanced.startswith("5.1.") and _NOT_FOR_GOOD.search(said.words):
+        return Reason.TRY_LATER
     # 5.7.1 is a rule's answer, whatever words its author chose; in reply to RCPT those are about the recipient.
     is_rule = said.enhanced.startswith("5.7.") and said.command != "RCPT" and not is_own
     if is_rule or _NAMELESS.search(said.words):

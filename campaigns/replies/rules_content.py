@@ -36,6 +36,7 @@ CERTAIN: tuple[Rule, ...] = (
             r"unsolicited",
             r"spamming",
             r"bulk (?:mail|email)",
+            r"(?:refused|rejected|blocked|denied|reason)\W{1,3}(?:as )?spam\b",
             r"not rfc 2822 compliant.{0,10}spam",
             r"cloudmark",
             r"\bbogofilter",
@@ -56,6 +57,21 @@ CERTAIN: tuple[Rule, ...] = (
             r"message (?:was )?scored",
             r"\b(?:dt|mi|hl):(?:sp[bm]|sum|blb|imf|dma)\b",
         ),
+    ),
+    Rule(
+        Reason.SECURITY,
+        "535 5.7.8 Authentication failed: user unknown",
+        (
+            r"authentication (?:failed|failure|error|unsuccessful)",
+            r"smtp auth (?:user|account)",
+            r"(?:wrong|invalid|bad|incorrect) (?:user ?name or )?password",
+        ),
+    ),
+    Rule(
+        Reason.POLICY,
+        "550 5.7.1 TRANSPORT.RULES.RejectMessage; no such user may be written to",
+        # What follows is the administrator's own text.
+        (r"transport\.rules\.reject",),
     ),
     Rule(
         Reason.BAD_CONTENT,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from campaigns.replies.meaning import Reason
 from campaigns.replies.rule import Rule
 
+# What is said to be missing or wrong, right behind whose it is.
+_MISSING = r"(?: (?:is|was|does|do|could|can|cannot|can't|isn't|doesn't|don't|couldn't)(?: not)?(?: be)?)? (?:unknown|invalid|exist|found|known|resolved|not (?:exist|found|known|valid|in (?:my|our|the))\b)"
+
 RULES: tuple[Rule, ...] = (
     Rule(
         Reason.TRY_LATER,
@@ -85,6 +88,22 @@ RULES: tuple[Rule, ...] = (
             r"(?:no|without|invalid|missing) (?:valid )?(?:in-addr|dns) (?:record|name|entry) for (?:your )?(?:ip|client|host|server)",
         ),
     ),
+    Rule(
+        Reason.BLOCKED,
+        "550 5.7.1 <mail.example.org>: Helo command rejected: Invalid name",
+        (
+            r"\b(?:helo|ehlo) (?:command |name |argument |host ?name |string )*(?:reject|refus|invalid|unknown|not |is |must|has |host )",
+            r"(?:invalid|bad|forged|fake|unknown|unresolvable|malformed|illegal) (?:\S+ )?(?:\S+ )?(?:in |for |as )?(?:your )?(?:helo|ehlo)\b",
+            r"client host(?: ?name)? (?:\S+ )?(?:is |was |does |could |cannot |can't )?(?:not |n't )?(?:unknown|exist|found|be )",
+            r"\bhost \[?\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\]? (?:is |was )?(?:unknown|not (?:known|found|allowed))",
+            r"will not accept delivery",
+            rf"\b(?:your|connecting|client|sending|source|server) (?:ip|host|server|machine|name)(?: ?name| address)?{_MISSING}",
+            rf"\bip(?: address)?{_MISSING}",
+            rf"\baddress \[?\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}\]?{_MISSING}",
+            r"for (?:your|this) (?:ip|host|server)\b",
+            r"host ?name of (?:the |your )?(?:client|sender|server)\b",
+        ),
+    ),
     # --- Relaying ---
     Rule(
         Reason.NO_RELAY,
@@ -125,6 +144,24 @@ RULES: tuple[Rule, ...] = (
             r"badmailfrom",
             r"envelope sender .{0,40}(?:badmail|reject|denied)",
             r"mail from .{0,5}(?:invalid|rejected|not allowed)",
+            r"(?:sender|return|reply-to|envelope[- ]from|mail[- ]from|originat\w+|your)(?:'s)? (?:e-?mail )?(?:domain|address|path)(?: name)?(?: @| [a-z0-9.-]+\.[a-z]{2,})? (?:has |have |with )?(?:a )?(?:null|no|missing|without)(?: valid| usable| working)? (?:a or )?(?:mx|a record|dns|mail exchang)",
+            r"(?:null|no|missing|invalid)(?: valid)? (?:dns )?(?:mx|a)(?: or a/?a*| or a| records?)* (?:for|of|from|in) (?:the |your )?(?:sender|return|envelope|from|originat)",
+            r"no_valid_mx_for_sender",
+            r"domain in (?:the |your )?(?:sender|from|mail from|envelope|return)\b",
+            r"\bforged\b|\bspoof(?:ed|ing)\b",
+            rf"\b(?:sender|originator|from|reply(?:-to)?|return|envelope[- ]from|your)(?:'s)? (?:e-?mail |own )?(?:address|mailbox|user|account|id)(?: <?@>?)?{_MISSING}",
+            r"mail from:? ?(?:<?@>?:? )?(?:user |address )?(?:unknown|invalid)",
+            r"refused mail ?from",
+            r"return mx (?:does not|doesn't) exist",
+            r"mailbox unavailable,? invalid dns mx",
+            r"(?:mail from|your|from|envelope|return|sender's) domain (?:name )?(?:@ |[a-z0-9.-]+\.[a-z]{2,} )?(?:is |was |does |could |cannot |can't )?(?:not |n't )?(?:be )?(?:found|exist|resolv|unknown|known|invalid)",
+            r"domain may not exist or dns check failed",
+            r"(?:invalid|unknown|bad|illegal) (?:\S+ )?(?:address|domain|user) in (?:the )?(?:\S+ )?from\b",
+            r"\bfrom:? ?(?:header|field|line) (?:\S+ ){0,3}(?:unknown|invalid|illegal|bad)",
+            r"(?:does not|doesn't|do not|don't) accept (?:any )?(?:e?-?mails?|messages?) from (?:unknown|unlisted|external|unauthenticated)",
+            r"recipient has blocked",
+            r"(?:sender|client) is not a (?:local|known|valid)",
+            r"\b(?:srs|batv|prvs)\b",
         ),
     ),
     Rule(
@@ -157,12 +194,13 @@ RULES: tuple[Rule, ...] = (
             r"throttl",
             r"too (?:fast|quickly|frequently)",
             r"(?:exceed\w*|over) (?:the |your |its )?(?:rate|hourly|daily|connection|max(?:imum)? (?:number of )?(?:connections?|recipients|messages|emails))",
-            r"too many (?:recipients|messages|e?-?mails|mails|rcpts?|invalid recipients|errors|bad commands|transactions|unknown)",
+            r"too many (?:recipients|messages|e?-?mails|mails|rcpts?|(?:invalid|unknown|bad) (?:recipients|users)|errors|bad commands|transactions|unknown)",
             r"connection frequency",
             r"unusual rate of",
             r"sending too",
             r"max(?:imum)? (?:number of )?(?:connections|sessions|messages|emails|recipients)",
             r"concurren",
+            r"unknown users? (?:limit|rate|threshold)",
             r"try slower",
             r"slow down",
             r"aup#(?:in-)?1[34]\d\d",

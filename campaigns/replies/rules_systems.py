@@ -31,7 +31,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Reason.NETWORK,
-        "Name service error for name=example.com type=MX: Host not found, try again",
+        "554 5.4.6 Routing loop detected",
         (
             r"(?:hop|hops) ?(?:count|limit)",
             r"too many hops",

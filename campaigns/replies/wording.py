@@ -9,10 +9,15 @@ LONGEST = 2_000  # characters; what says why stands at the beginning, or at the 
 _ADDRESS = re.compile(r"[^\s<>()\[\]\"';,:]{1,64}@[^\s<>()\[\]\"';,:]{0,254}[^\s<>()\[\]\"';,:.]")
 # The lines of a reply after its first repeat the code (RFC 5321 §4.2.1), in the middle of a sentence.
 _REPEATED = re.compile(r"\b([245]\d\d)-(?:([245])\.(\d{1,3})\.(\d{1,3})\b)?")
+# IronPort's name of X.Y.0 before the words of the server it asked, and its count behind them.
+_WRAPPER = re.compile(
+    r"\b[45]\.\d\.0 - (?:unknown address error|other [a-z ]{4,40}) (?=(?:[45]\d\d)?-?')|\(delivery attempts: \d+\)",
+    re.IGNORECASE,
+)
 _BLANKS = re.compile(r"[\s\u00a0\u3000]+")
 _CODE = re.compile(r"(?<![\d.:/-])([45][0-7]\d)(?=[\s:;,#<-]|\Z)(?!-\d{2})")
 _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
-_PLACEHOLDERS = {"4.0.0", "5.0.0"}
+_PLACEHOLDERS = {"4.0.0", "4.1.0", "5.0.0", "5.1.0"}
 
 
 def normalise(text: str) -> str:
@@ -22,7 +27,7 @@ def normalise(text: str) -> str:
     """
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} {text[-LONGEST // 2 :]}"
-    text = _ADDRESS.sub("@", text)
+    text = _ADDRESS.sub("@", _WRAPPER.sub("", text))
     return _BLANKS.sub(" ", _REPEATED.sub(" ", text)).replace("’", "'").lower().strip()
 
 

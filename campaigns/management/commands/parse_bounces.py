@@ -23,10 +23,18 @@ class Command(BaseCommand):
             raise CommandError("There is no such folder.")
         for path in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
             if path.is_file():
-                report = read_report(path.read_bytes())
+                report = self._read(path)
                 self.stdout.write(
                     json.dumps({"file": path.name, **describe_report(report)}) if jsonl else _say(path, report)
                 )
+
+    def _read(self, path: Path) -> Report:
+        """The report in a file; of one that cannot be opened, that it is none."""
+        try:
+            return read_report(path.read_bytes())
+        except OSError as error:
+            self.stderr.write(f"{path.name}: cannot be read ({error.strerror}).")
+            return read_report(b"")
 
 
 def _say(path: Path, report: Report) -> str:
