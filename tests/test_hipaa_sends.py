@@ -76,6 +76,8 @@ def codes(send: HipaaSend) -> set[str]:
 
 
 def test_a_draft_is_written_sealed_and_ready_in_four_steps(office: HipaaOffice) -> None:
+    early = office.author.post(url(office.draft(), "submit"), statements())
+    assert "No recipients are uploaded" in text(early) or "It is not said what" in text(early)
     send = office.ready()
     assert codes(send) == set()
     assert "Nothing stops it" in text(office.author.get(url(send)))
