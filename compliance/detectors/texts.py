@@ -88,7 +88,7 @@ class PatientParser(HTMLParser):
 
     def read(self, html: str) -> None:
         """All of it. Whatever is left open ends with it: else the parser looks for its end once a character."""
-        self.feed(f"{html}--></style></script>")
+        self.feed(f"{html}\n--></style></script>")
         self.close()
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:
