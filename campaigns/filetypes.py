@@ -27,6 +27,8 @@ _EXTENSIONS = {
 
 _MAX_PARTS = 10_000
 _MAX_TYPES_BYTES = 1024 * 1024
+# A document that fits into a mail unpacks to some dozen megabytes; one that says more fills the memory of who opens it.
+_MAX_UNPACKED_BYTES = 200 * 1024 * 1024
 _CONTENT_TYPES = "[Content_Types].xml"
 # The main part's type decides; macro-enabled files and templates have other ones (ECMA-376 part 1, §15.2).
 _MAIN_PARTS = {f"{DOCX}.main+xml".encode(): DOCX, f"{XLSX}.main+xml".encode(): XLSX}
@@ -80,13 +82,15 @@ def _is_text(data: bytes) -> bool:
 
 
 def _detect_package(data: bytes) -> str | None:
-    """Word and Excel files without macros; any other zip is just a zip."""
+    """Word and Excel files without macros and of a usual size; any other zip is just a zip."""
     archive = _open_archive(data)
     if archive is None:
         return None
     with archive:
         names = set(archive.namelist())
         if _CONTENT_TYPES not in names or any(name.lower().endswith("vbaproject.bin") for name in names):
+            return ZIP
+        if sum(entry.file_size for entry in archive.infolist()) > _MAX_UNPACKED_BYTES:
             return ZIP
         try:
             with archive.open(_CONTENT_TYPES) as part:

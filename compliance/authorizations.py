@@ -1,6 +1,7 @@
-"""Authorizations for marketing with protected data: recorded, revoked, and asked for each recipient as mail would leave.
+"""Authorizations for uses of protected data: recorded, revoked, and asked for each recipient as mail would leave.
 
 45 CFR 164.508(a)(3): marketing needs one of every person, and one that states payment by others where there is some.
+One that was signed for something else does not count (164.508(c)(1)(iv)).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Signed:
     signed_on: date
     expires_on: date | None = None
     is_paid: bool = False
+    purpose: str = Authorization.Purpose.MARKETING
 
 
 def record(account_id: int, signed: Sequence[Signed], *, owner: str, by: Person, now: datetime) -> int:
@@ -47,7 +49,7 @@ def record(account_id: int, signed: Sequence[Signed], *, owner: str, by: Person,
         )
     rows = [
         Authorization(
-            account_id=account_id, address_key=one.address_key, reference=one.reference, is_paid=one.is_paid,
+            account_id=account_id, address_key=one.address_key, reference=one.reference, is_paid=one.is_paid, purpose=one.purpose,
             signed_on=one.signed_on, expires_on=one.expires_on, recorded_by_id=by.id, recorded_at=now,
         )
         for one in signed
@@ -71,9 +73,13 @@ def revoke(account_id: int, *, address_key: str, owner: str, by: Person, now: da
     return count
 
 
-def find_authorized(account_id: int, keys: Collection[str], *, is_paid: bool, on: date) -> set[str]:
-    """Whose authorization is in effect on that day, of these people; paid marketing needs one that says so."""
+def find_authorized(
+    account_id: int, keys: Collection[str], *, is_paid: bool, is_marketing: bool = True, on: date
+) -> set[str]:
+    """Whose authorization for that use is in effect on that day, of these people; paid marketing needs one that says so."""
+    purpose = Authorization.Purpose.MARKETING if is_marketing else Authorization.Purpose.OTHER
     rows = Authorization.objects.filter(Q(expires_on=None) | Q(expires_on__gte=on), account=account_id, revoked_at=None)
+    rows = rows.filter(purpose=purpose)
     if is_paid:
         rows = rows.filter(is_paid=True)
     wanted, found = list(keys), set[str]()

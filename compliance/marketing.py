@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from campaigns.errors import CampaignError
 from compliance.approvals.attest import LegalBasis
+
+_PARAGRAPH = re.compile(r"164\.512 ?\([a-l]\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,29 @@ def judge(answers: Mapping[str, bool]) -> Judgement:
     return Judgement(False, False, "It does not encourage anybody to buy or use anything, and nobody pays for it.")
 
 
-def check_basis(judgement: Judgement, *, basis: str) -> None:
-    """Raises CampaignError `hipaa.marketing-authorization` for marketing on any basis but an authorization."""
+def needs_authorizations(judgement: Judgement, *, basis: str) -> bool:
+    """Whether each recipient must have signed an authorization: for marketing, and for whatever else stands on one."""
+    return judgement.is_marketing or basis == LegalBasis.AUTHORIZATION
+
+
+def check_basis(judgement: Judgement, *, basis: str, reference: str) -> None:
+    """Returns when the basis carries the send; `reference` is what the author wrote beside it.
+
+    Raises CampaignError `hipaa.marketing-authorization` for marketing on any basis but an authorization, and
+    `hipaa.citation-missing` for another permission whose paragraph is not named.
+    """
     if judgement.is_marketing and basis != LegalBasis.AUTHORIZATION:
         raise CampaignError(
             "hipaa.marketing-authorization",
             f"{judgement.why} Marketing with protected information needs an authorization of every recipient "
             "(45 CFR 164.508(a)(3)).",
             action="Choose “authorization”, or correct the answers.",
+            status=422,
+        )
+    if basis == LegalBasis.OTHER and not _PARAGRAPH.search(reference):
+        raise CampaignError(
+            "hipaa.citation-missing",
+            "Another permission holds only by a paragraph of 45 CFR 164.512, and none is named.",
+            action="Write it as reference, such as 45 CFR 164.512(b)(1)(i).",
             status=422,
         )

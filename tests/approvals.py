@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 30, 9, 30, tzinfo=UTC)
 OFFICER = Ref("person", "1")
 ATTESTED = {
     statement.code: {name: sorted(values)[0] for name, values in statement.needs.items()} for statement in STATEMENTS
-} | {"A1": {"basis": "treatment"}}
+} | {"A1": {"basis": "treatment"}, "A2": {"authorization": "not-required-treatment"}}
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class Scene:
             "account": self.owner,
             "campaign": str(self.campaign.public_id),
             "template": {"name": self.campaign.name},
+            "legal_basis": "treatment",
         }
         return {**dict.fromkeys(PARTS - MADE_HERE, "x"), **known, **changes}
 

@@ -39,7 +39,7 @@ from compliance.approvals.submitting import Send, submit
 from compliance.approvals.voting import approve
 from compliance.audit import Ref
 from compliance.manifest import PARTS, list_recipients, make_leaf
-from compliance.models import Approval
+from compliance.models import Approval, Baa
 from tests.approvals import ATTESTED, make_person
 from tests.factories import make_account, make_api_key, make_campaign, make_sender, make_template, make_version
 
@@ -111,13 +111,13 @@ def attest(clinic: Clinic, *mailboxes: str) -> None:
         replies.attest(clinic.account.pk, owner=clinic.owner, address=address, by=clinic.officer, now=timezone.now())
 
 
-def sign_relay(clinic: Clinic, host: str = HOST) -> None:
+def sign_relay(clinic: Clinic, host: str = HOST, *, onward: str = Baa.Onward.TLS_ONLY) -> None:
     """Record an agreement with whoever runs the relay."""
     today = timezone.now().date()
     agreement = Agreement(
         counterparty="Relay Ltd", signatory="Relay", signed_on=today, document_sha256="cd" * 32, effective_from=today
     )
-    recording.record_subcontractor(host, agreement, by=clinic.officer, now=timezone.now())
+    recording.record_subcontractor(host, agreement, onward=onward, by=clinic.officer, now=timezone.now())
 
 
 @dataclass(slots=True)

@@ -79,7 +79,8 @@ def archive(files: Mapping[str, bytes]) -> bytes:
 def statements(**changes: str) -> dict[str, str]:
     """All seven, ticked and answered, as a form posts them."""
     ticks = {statement.code: "on" for statement in STATEMENTS}
-    return {**ticks, "A2-authorization": "not-required-treatment", **changes}
+    other_law = dict.fromkeys(("A4-substance", "A4-psychotherapy", "A4-minors"), "none")
+    return {**ticks, **other_law, "A2-authorization": "not-required-treatment", **changes}
 
 
 @dataclass
@@ -164,10 +165,10 @@ class HipaaOffice:
         return (client or self.approver).post(review(approval, "approve"), given)  # type: ignore[return-value]
 
 
-def prove(client: Client) -> None:
-    """The session's person has just entered the code of their second factor."""
+def prove(client: Client, *, minutes: int = 1) -> None:
+    """The session's person has entered the code of their second factor, so many minutes ago."""
     session = client.session
-    session[SESSION_KEY] = int(time.time()) - 60
+    session[SESSION_KEY] = int(time.time()) - 60 * minutes
     session.save()
 
 

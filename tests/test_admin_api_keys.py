@@ -20,6 +20,7 @@ from campaigns.accounts.keys import CredentialRefused, authenticate, revoke_key
 from campaigns.models import Account, ApiKey, Role
 from tests.browser import LOOKS, MARKS
 from tests.factories import make_account, make_api_key, make_user
+from tests.hipaa_office import prove
 from tests.office import squeeze
 
 KEYS = "/admin/campaigns/apikey/"
@@ -111,6 +112,19 @@ def test_what_makes_no_sense_is_refused_beside_its_field(door: Client, change: d
     page = html.unescape(door.post(f"{KEYS}add/", FORM | change).content.decode())
     assert re.search(rf'<ul class="errorlist" id="[^"]+"><li>[^<]*{re.escape(words)}', page)
     assert not ApiKey.objects.exists()
+
+
+def test_a_key_of_the_hipaa_lane_takes_a_fresh_second_factor(client: Client, db: None) -> None:
+    """B10: whoever comes back to an open screen does not make one."""
+    account = make_account(baa_status="active")
+    client.force_login(make_user(account, role=Role.OPERATOR))
+    prove(client, minutes=11)
+    asked = client.post(f"{KEYS}add/", FORM | {"lane": "hipaa"})
+    assert asked["Location"].startswith("/admin/second-factor/confirm/")
+    assert not ApiKey.objects.exists()
+    prove(client)
+    make(client, lane="hipaa")
+    assert ApiKey.objects.get().lane == "hipaa"
 
 
 def test_a_key_is_revoked_after_asking_once(door: Client, account: Account) -> None:

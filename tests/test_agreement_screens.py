@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from campaigns.models import Account, Role
+from campaigns.models import Account, Message, Role
 from compliance.agreements import terms
 from compliance.models import Acknowledgement, ApprovalPolicy, AuditEvent, Baa, Terms
 from tests.factories import make_account, make_user
+from tests.hipaa_office import HipaaOffice
 from tests.office import squeeze
 from tests.people import sign_in
 
@@ -87,6 +89,28 @@ def test_nobody_does_it_without_a_fresh_second_factor(client: Client, account: A
     assert not ApprovalPolicy.objects.exists()
 
 
+def test_an_officer_sees_how_the_account_stands_and_is_told_before_its_agreement_ends(client: Client) -> None:
+    """§3.5: what ends, what is due, what waits and why."""
+    office = HipaaOffice()
+    office.submitted()
+    Message.objects.filter(pk=Message.objects.values("pk")[:1]).update(state="held", error_code="hipaa.integrity")
+    screen = squeeze(office.officer.get(page(office.clinic.account)))
+    for words in (
+        "In effect, without an end",
+        "1 to review, the oldest since",
+        "Held mail",
+        "to be shredded on their day",
+    ):
+        assert words in screen, words
+    assert "ends on" not in screen
+    last = timezone.now().date() + timedelta(days=20)
+    Baa.objects.filter(account=office.clinic.account).update(effective_to=last)
+    assert f"The agreement with {office.clinic.account} ends on {last:%-d %b %Y}" in squeeze(
+        office.officer.get("/admin/")
+    )
+    assert "ends on" not in squeeze(office.author.get("/admin/"))
+
+
 def test_an_auditor_looks_and_changes_nothing(client: Client, account: Account) -> None:
     sign_in(client, make_user(account, role=Role.AUDITOR))
     assert client.get(page(account)).status_code == 200
@@ -106,9 +130,11 @@ def test_others_see_no_agreement(client: Client, account: Account, role: str) ->
 
 def test_hosts_and_terms_are_the_superusers(client: Client, account: Account) -> None:
     sign_in(client, make_user(is_superuser=True))
-    client.post(f"{BAA}host/", agreement(host="smtp.relay.example", counterparty="Relay"))
+    client.post(f"{BAA}host/", agreement(host="smtp.relay.example", counterparty="Relay", onward="tls-only"))
     client.post(f"{BAA}host/without-data/", {"host": "status.example", "counterparty": "Us", "because": "Only pings."})
     assert "smtp.relay.example" in squeeze(client.get(BAA))
+    refused = client.post(f"{BAA}host/", agreement(host="smtp.sendgrid.net", counterparty="Relay", onward="tls-only"))
+    assert "signs no agreement for it" in squeeze(refused)
     host = Baa.objects.get(host="smtp.relay.example")
     client.post(f"{BAA}{host.public_id}/end/", {"on": TODAY})
     host.refresh_from_db()

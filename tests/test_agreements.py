@@ -133,7 +133,9 @@ CHANGES: dict[str, Callable[[Scene, Any], Any]] = {
     "terms": lambda _, by: terms.publish_terms("x", by=by, now=NOW),
     "accept": lambda scene, by: accept(scene, by=by),
     "end": lambda scene, by: recording.end_agreement(Baa.objects.get(), on=TODAY, owner=scene.owner, by=by, now=NOW),
-    "subcontractor": lambda _, by: recording.record_subcontractor("smtp.example.com", SIGNED, by=by, now=NOW),
+    "subcontractor": lambda _, by: recording.record_subcontractor(
+        "smtp.example.com", SIGNED, onward="tls-only", by=by, now=NOW
+    ),
     "no data": lambda _, by: recording.record_without_data(
         "dns.example.com", counterparty="DNS", because="names only", by=by, now=NOW
     ),
@@ -184,7 +186,7 @@ def test_an_agreement_is_in_effect_from_its_first_to_its_last_day(scene: Scene, 
 
 
 def test_a_host_is_known_with_its_agreement_or_with_the_reason_for_none(scene: Scene) -> None:
-    recording.record_subcontractor("SMTP.Example.com.", SIGNED, by=scene.officer, now=NOW)
+    recording.record_subcontractor("SMTP.Example.com.", SIGNED, onward="tls-only", by=scene.officer, now=NOW)
     recording.record_without_data(
         "dns.example.com", counterparty="DNS", because="names only", by=scene.officer, now=NOW
     )
@@ -196,8 +198,16 @@ def test_a_host_is_known_with_its_agreement_or_with_the_reason_for_none(scene: S
     assert dns.no_phi_because == "names only"
     assert recording.find_subcontractor("other.example.com", on=TODAY) is None
     assert recording.find_subcontractor("smtp.example.com", on=TODAY - timedelta(days=1)) is None
+    for onward in ("", "maybe"):
+        assert (
+            refusal(recording.record_subcontractor, "x.example", SIGNED, onward=onward, by=scene.officer, now=NOW)
+            == "baa.invalid"
+        )
     for host in ("", "not a host", "a..b", "-x"):
-        assert refusal(recording.record_subcontractor, host, SIGNED, by=scene.officer, now=NOW) == "baa.invalid"
+        assert (
+            refusal(recording.record_subcontractor, host, SIGNED, onward="tls-only", by=scene.officer, now=NOW)
+            == "baa.invalid"
+        )
     assert (
         refusal(recording.record_without_data, "x.example", counterparty="X", because=" ", by=scene.officer, now=NOW)
         == "baa.invalid"

@@ -54,6 +54,15 @@ def test_a_message_id_of_the_caller_is_known_again(program: Program) -> None:
     assert program.post("/email/4/messages", request).status_code == 409
 
 
+def test_half_a_character_in_a_value_is_no_reason_to_fail(program: Program) -> None:
+    """JSON can write it and UTF-8 cannot."""
+    request = body(program)
+    request["messages"][0]["destinations"][0]["to"][0]["placeholders"] = {"name": "\ud800"}
+    answers = [program.post("/email/4/messages", request, **{"Idempotency-Key": "order-7"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+
+
 def test_a_key_is_an_accounts_own(program: Program) -> None:
     stranger = Program()
     for one in (program, stranger):

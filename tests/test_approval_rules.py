@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.errors import CampaignError
 from compliance.approvals import attest, quorum, states
 from compliance.approvals.attest import STATEMENTS, AttestationMissing, LegalBasis
 from compliance.approvals.quorum import NotAllowed, Person, Stakes
@@ -17,7 +18,7 @@ from compliance.approvals.states import ENDED, LIVE, State, Step
 
 ATTESTED = {
     statement.code: {name: sorted(values)[0] for name, values in statement.needs.items()} for statement in STATEMENTS
-}
+} | {"A1": {"basis": "treatment"}, "A2": {"authorization": "not-required-treatment"}}
 APPROVER = Person(7, frozenset({"approver"}), timedelta(minutes=1))
 STAKES = Stakes("treatment", 480, has_overrides=False)
 
@@ -58,13 +59,13 @@ DIGESTS = ["3f4960ef", "cbf9c690", "5dea100c", "64a72e22", "0ad43fbb", "16e4896f
 
 
 def test_everything_attested_is_enough() -> None:
-    attest.check_attested(ATTESTED)
+    attest.check_attested(ATTESTED, basis="treatment")
 
 
 @pytest.mark.parametrize("code", sorted(ATTESTED))
 def test_each_missing_statement_is_named(code: str) -> None:
     with pytest.raises(AttestationMissing) as caught:
-        attest.check_attested({name: answers for name, answers in ATTESTED.items() if name != code})
+        attest.check_attested({name: answers for name, answers in ATTESTED.items() if name != code}, basis="treatment")
     assert caught.value.codes == {code}
     assert attest.BY_CODE[code].topic.lower() in caught.value.safe_text
 
@@ -74,7 +75,27 @@ def test_each_missing_statement_is_named(code: str) -> None:
 )
 def test_a_statement_without_its_answer_is_not_made(answers: dict[str, str]) -> None:
     with pytest.raises(AttestationMissing):
-        attest.check_attested({**ATTESTED, "A1": answers})
+        attest.check_attested({**ATTESTED, "A1": answers}, basis="treatment")
+
+
+@pytest.mark.parametrize("basis", list(LegalBasis))
+def test_what_is_stated_about_authorizations_fits_the_basis(basis: LegalBasis) -> None:
+    """S34, B17: whatever stands on authorizations has them on file, and nothing else is not required for a foreign reason."""
+    for answer in attest.BY_CODE["A2"].needs["authorization"]:
+        made: dict[str, dict[str, str]] = {**ATTESTED, "A1": {"basis": basis}, "A2": {"authorization": answer}}
+        if answer in attest.ANSWERS_FITTING[basis]:
+            attest.check_attested(made, basis=basis)
+        else:
+            with pytest.raises(AttestationMissing):
+                attest.check_attested(made, basis=basis)
+    assert basis != "authorization" or attest.ANSWERS_FITTING[basis] == {"on-file"}
+
+
+def test_psychotherapy_notes_are_never_sent() -> None:
+    """B29, 45 CFR 164.508(a)(2)."""
+    with pytest.raises(CampaignError) as caught:
+        attest.check_attested({**ATTESTED, "A4": {**ATTESTED["A4"], "psychotherapy": "present"}}, basis="treatment")
+    assert caught.value.code == "hipaa.psychotherapy-notes"
 
 
 # --- Quorum -------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ def tick_everything(eyes: Eyes) -> None:
     for box in eyes.page.locator(".statement input[type=checkbox]").all():
         box.check()
     eyes.page.locator("select[name=A2-authorization]").select_option("not-required-treatment")
+    for name in ("substance", "psychotherapy", "minors"):
+        eyes.page.locator(f"select[name=A4-{name}]").select_option("none")
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)

@@ -35,3 +35,8 @@ def test_html_becomes_text(html: str, text: str) -> None:
 
 def test_the_text_of_a_mail_without_words_is_one_empty_line() -> None:
     assert make_text("<p></p>").text == "\n"
+
+
+def test_a_declaration_nobody_knows_is_no_text_and_no_error() -> None:
+    """Browsers take it for a comment; an error would stop every mail of the campaign."""
+    assert make_text("<p>a<![foo[b]]>c</p>").text == "ac\n"

@@ -239,6 +239,15 @@ _PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
+@pytest.mark.parametrize("html", ["<p><![SSN[536-22-8145]]></p>", "<![", "<!--" * 20_000, "<a " * 20_000, "<style>"])
+def test_no_html_makes_reading_fail_or_take_long(html: str) -> None:
+    """It comes from programs: an error that quotes it would stand in a log."""
+    began = time.process_time()
+    found = find(read_texts({"html": html}), rules=load_rules())
+    assert time.process_time() - began < 5
+    assert ("ssn" in str([hit.rule for hit in found])) == ("SSN" in html)
+
+
 @given(st.lists(_PIECES, min_size=1, max_size=12))
 @hypothesis_settings(max_examples=15)
 def test_no_text_of_a_hundred_thousand_characters_takes_longer_than_its_budget(pieces: list[str]) -> None:

@@ -71,6 +71,13 @@ def test_a_macro_enabled_document_is_not_a_plain_document() -> None:
     assert detect_type("a.docx", make_office(more={"word/vbaProject.bin": b"x"})) == ZIP
 
 
+def test_a_document_that_unpacks_to_far_more_than_itself_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """hipaa.md S26: a zip bomb in the clothes of a document; here the bomb is small."""
+    monkeypatch.setattr("campaigns.filetypes._MAX_UNPACKED_BYTES", 2_000)
+    bomb = make_office(more={"word/media/a.bin": bytes(2_000)})
+    assert (detect_type("a.docx", make_office()), detect_type("a.docx", bomb)) == (DOCX, ZIP)
+
+
 def test_a_package_that_claims_to_be_both_is_neither() -> None:
     both = f'{WORD_MAIN}"/><Override ContentType="{EXCEL_MAIN}'
     assert detect_type("a.docx", make_office(both)) == ZIP

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from campaigns.content.draft import Variable, VersionDraft
+from campaigns.content.loading import find_loaded, find_loaded_by
 from campaigns.content.placement import Misplaced, find_misplaced, find_unused, links_to_browser
 from campaigns.content.synthetic import KINDS, ROWS, is_shaped, sample_values
 
@@ -56,6 +57,55 @@ def test_a_link_to_the_mail_in_the_browser_is_found() -> None:
     """S8, S11."""
     assert links_to_browser(draft('<a href="{{ browser_url }}">x</a> {{ dx }}'))
     assert not links_to_browser(draft())
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<img src="cid:a" srcset="cid:b 1x, https://x.test/a.png 2x">',
+        "<img src='//x.test/a.png'>",
+        r'<img src="\\x.test\a.png">',
+        '<img src="ht\ntps://x.test/a.png">',
+        '<!--[if mso]><v:fill src="https://x.test/a.png"/><![endif]-->',
+        '<svg><image xlink:href="https://x.test/a.png"/></svg>',
+        '<base href="https://x.test/"><img src="a.png">',
+        '<meta http-equiv="Refresh" content="0; url=https://x.test/">',
+        '<link rel="stylesheet" href="https://x.test/a.css">',
+        "<style>@import/**/'https://x.test/a.css';</style>",
+        "<style>p{background:image-set('cid:a' 1x, 'https://x.test/a.png' 2x)}</style>",
+        r'<p style="background:url(\68ttps://x.test/a.png)">x</p>',
+        '<table background="https://x.test/a.png"></table>',
+        '<script src="https://x.test/a.js"></script>',
+    ],
+)
+def test_what_opening_the_mail_would_load_is_found_however_it_is_written(html: str) -> None:
+    """S6, B26."""
+    (found,) = find_loaded(f"<p>\n</p>{html}")
+    assert ("x.test" in found.url, found.line >= 2) == (True, True)
+
+
+def test_links_and_pictures_in_the_mail_itself_load_nothing() -> None:
+    button = '<!--[if mso]><v:roundrect href="https://x.test/"></v:roundrect><![endif]-->'
+    assert not find_loaded(
+        f'{button}<a href="https://x.test/">x</a><img src="cid:a"><img src="data:image/png;base64,//8=">'
+    )
+    mjml = "<mjml><mj-body><mj-section{}><mj-column><mj-button href='https://x.test/'>x</mj-button></mj-column></mj-section></mj-body></mjml>"
+    assert not find_loaded_by(draft(mjml.format(""), kind="mjml"))
+    assert find_loaded_by(draft(mjml.format(" background-url='https://x.test/a.png'"), kind="mjml"))
+
+
+def test_only_a_still_picture_at_ones_own_domain_is_let_through() -> None:
+    own = frozenset({"clinic.test"})
+    for html, expected in (
+        ('<img src="https://clinic.test/logo.png">', True),
+        ('<img src="https://clinic.test/logo.png?r=1">', False),
+        ('<img src="https://clinic.test/{{ dx }}.png">', False),
+        ('<img src="http://clinic.test/logo.png">', False),
+        ('<img src="https://x.test/logo.png">', False),
+        ('<iframe src="https://clinic.test/page"></iframe>', False),
+    ):
+        (found,) = find_loaded(html)
+        assert found.is_still_picture_at(own) == expected, html
 
 
 def test_what_is_declared_and_not_used_is_found() -> None:

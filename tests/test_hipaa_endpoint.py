@@ -18,12 +18,15 @@ from django.test import Client
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.utils import timezone
 from django_q.conf import Conf
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from infobip_api_client.exceptions import BadRequestException, ForbiddenException
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import Lane, Message, RequestKey, Submission
 from campaigns.outbox.dispatch import dispatch_stream
+from compliance import features
 from compliance.agreements import status
 from compliance.models import AuditEvent, Disclosure
 from tests.api_resources import PatientProgram, official_client, refusal_of, sdk
@@ -212,6 +215,22 @@ def test_what_could_carry_data_elsewhere_is_refused_by_its_code_kept_and_never_t
     assert not Message.objects.exists()
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.text(min_size=1, max_size=20),
+    place=st.sampled_from(("", "group", "content", "options", "webhooks", "schedule")),
+)
+def test_whatever_a_field_nobody_listed_is_called_it_is_refused(program: ClinicProgram, name: str, place: str) -> None:
+    """S1, §7.2."""
+    assume(name not in features.fields.TAGS)
+    unknown = {name: CANARY}
+    message = program.message(**{place: unknown}) if place else program.message() | unknown
+    response = program.ask("POST", "/email/4/messages", {"messages": [message]})
+    assert refusal(response) == (400, "hipaa.feature-ineligible")
+    assert CANARY not in response.content.decode()
+    assert not Message.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
@@ -235,7 +254,7 @@ def test_options_of_the_request_are_no_way_around(program: ClinicProgram, option
         ({"html": "<p>SSN 536-22-8145</p>"}, "hipaa.placeholder-scope"),
         ({"html": '<a href="https://clinic.test/?p={{news}}">x</a>'}, "hipaa.placeholder-scope"),
         ({"html": '<img src="https://cdn.test/a.png">'}, "hipaa.shared-content"),
-        ({"html": '<p style="background:url(//cdn.test/a)">x</p>'}, "hipaa.shared-content"),
+        ({"html": '<!--[if mso]><v:image src="https://cdn.test/a.png"/><![endif]-->'}, "hipaa.shared-content"),
     ],
 )
 def test_what_everybody_gets_holds_nothing_about_anybody(
@@ -243,6 +262,15 @@ def test_what_everybody_gets_holds_nothing_about_anybody(
 ) -> None:
     """S6, S13, §5: no value outside of what is read, nothing protected in static text, nothing loaded from elsewhere."""
     assert refusal(program.send(content=content)) == (403, code)
+
+
+def test_a_value_the_mail_has_no_place_for_is_refused(program: ClinicProgram) -> None:
+    """S13, S35: no more than is needed is even taken in."""
+    values = {"name": "Ann", "news": "x", "mrn": CANARY}
+    response = program.send(group={"to": [{"destination": "ann@example.org", "placeholders": values}]})
+    assert refusal(response) == (403, "hipaa.undeclared-placeholder")
+    assert CANARY not in response.content.decode()
+    assert not Message.objects.exists()
 
 
 def test_what_says_nothing_or_what_is_done_anyway_is_taken(program: ClinicProgram) -> None:
@@ -329,7 +357,7 @@ def finished(program: ClinicProgram, **changes: Any) -> Any:
         **changes.pop("head", {}),
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-    raw = base64.b64encode(f"{lines}\r\n{CANARY}\r\n".encode()).decode()
+    raw = base64.b64encode(f"{lines}\r\n{CANARY}{changes.pop('more', '')}\r\n".encode()).decode()
     return program.ask("POST", "/email/4/mime", {"mimeMessage": raw, **changes})
 
 
@@ -341,6 +369,7 @@ def finished(program: ClinicProgram, **changes: Any) -> Any:
         ({"head": {"Cc": "ben@example.org"}}, "hipaa.copies-ineligible"),
         ({"head": {"X-IB-callback-data": CANARY}}, "hipaa.callback-data"),
         ({"head": {"Subject": "Your HIV test results"}}, "hipaa.placeholder-scope"),
+        ({"head": {"Content-Type": "text/html"}, "more": '<img src="https://cdn.test/a.png">'}, "hipaa.shared-content"),
         ({}, ""),
     ],
 )

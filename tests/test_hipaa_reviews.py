@@ -68,6 +68,7 @@ def test_a_reviewer_sees_everything_but_anybodys_own_values(office: HipaaOffice)
     for words in (
         "Approve sending to 12 people", "12 of 12 leave by a way that is encrypted", "12</b> example.org", "Longest values",
         "Nothing like it was approved before", "content and purpose", "to find the way", "Head", "164.514(d)",
+        "of text with the longest values", f"<dt>Answers</dt><dd>{office.sender.email}",
     ):  # fmt: skip
         assert words in page or words == "Head", words
     assert "pat1name" not in page
@@ -164,6 +165,16 @@ def test_what_the_author_overrode_takes_two_who_confirm_it(office: HipaaOffice) 
     assert state(approval) == State.IN_REVIEW
     office.approve(approval, office.officer, confirmed=digest)
     assert state(approval) == State.APPROVED
+
+
+def test_what_the_check_finds_later_in_a_send_that_waits_is_shown(office: HipaaOffice) -> None:
+    """§5.4: newer rules void nothing and pass nothing in silence; here it is the name that is another."""
+    approval = office.submitted()
+    assert "no obvious identifiers found" in text(office.approver.get(review(approval)))
+    HipaaSend.objects.filter(pk=approval.campaign_id).update(name="Oncology")
+    page = text(office.approver.get(review(approval)))
+    assert "Found since it was submitted" in page
+    assert "no obvious identifiers found" not in page
 
 
 def test_a_rejected_send_goes_back_with_a_reason_that_names_nobody(office: HipaaOffice) -> None:
@@ -342,12 +353,13 @@ def test_the_rest_of_a_send_can_be_cancelled_for_good(office: HipaaOffice) -> No
     assert not Message.objects.filter(placeholders_sealed__isnull=False).exists()
 
 
-def start_marketing(office: HipaaOffice) -> list[str]:
-    """Marketing that everybody signed for has begun; the blind indexes of its recipients."""
-    send = office.ready(legal_basis="authorization", paid="yes")
+def start_marketing(office: HipaaOffice, *, paid: str = "yes") -> list[str]:
+    """Marketing that everybody signed for has begun, or something else they signed for; the blind indexes of its recipients."""
+    send = office.ready(legal_basis="authorization", paid=paid)
     clinic, now = office.clinic, timezone.now()
     keys = list(Message.objects.order_by("pk").values_list("address_key", flat=True))
-    signed = [Signed(key, "F-1", now.date(), is_paid=True) for key in keys]
+    purpose = "marketing" if paid == "yes" else "other"
+    signed = [Signed(key, "F-1", now.date(), is_paid=True, purpose=purpose) for key in keys]
     authorizations.record(clinic.account.pk, signed, owner=clinic.owner, by=clinic.author, now=now)
     office.author.post(url(send, "submit"), statements(**{"A2-authorization": "on-file"}))
     approval, on_file = Approval.objects.get(), {"A2-authorization": "on-file"}
@@ -357,9 +369,10 @@ def start_marketing(office: HipaaOffice) -> list[str]:
     return keys
 
 
-def test_an_authorization_revoked_on_the_way_stops_that_mail(office: HipaaOffice) -> None:
-    """B19, B20, B21: asked for each recipient as it would leave."""
-    keys, clinic, now = start_marketing(office), office.clinic, timezone.now()
+@pytest.mark.parametrize("paid", ["yes", "no"])
+def test_an_authorization_revoked_on_the_way_stops_that_mail(office: HipaaOffice, paid: str) -> None:
+    """S34, B19, B20, B21: asked for each recipient as it would leave, of marketing and of all that stands on authorizations."""
+    keys, clinic, now = start_marketing(office, paid=paid), office.clinic, timezone.now()
     authorizations.revoke(clinic.account.pk, address_key=keys[1], owner=clinic.owner, by=clinic.officer, now=now)
     dispatch_slice(Submission.objects.get().pk)
     assert list(Message.objects.order_by("pk").values_list("state", "error_code")) == [
@@ -484,6 +497,7 @@ def test_480_people_from_the_file_to_the_shredded_key(
     raw_zip = b"".join(answer.streaming_content)
     assert b"example.org" not in raw_zip
     with zipfile.ZipFile(io.BytesIO(raw_zip)) as packed:
+        assert packed.read("messages.jsonl").count(b'"TLSv1.3"') == 480
         packed.extractall(tmp_path / "evidence")
     verdict = subprocess.run(
         [sys.executable, "-I", "-S", str(tmp_path / "evidence" / "verify.py")],

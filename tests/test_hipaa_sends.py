@@ -37,7 +37,7 @@ from compliance.approvals.contributions import find_contributors
 from compliance.authorizations import Signed
 from compliance.models import AuditEvent, Authorization, DetectorHit, ShredCertificate
 from tests.factories import make_account, make_user, make_version
-from tests.hipaa_office import HipaaOffice, archive, cells, sheet, statements, upload, url, workbook
+from tests.hipaa_office import PURPOSE, HipaaOffice, archive, cells, sheet, statements, upload, url, workbook
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +76,8 @@ def codes(send: HipaaSend) -> set[str]:
 
 
 def test_a_draft_is_written_sealed_and_ready_in_four_steps(office: HipaaOffice) -> None:
+    early = office.author.post(url(office.draft(), "submit"), statements())
+    assert "No recipients are uploaded" in text(early) or "It is not said what" in text(early)
     send = office.ready()
     assert codes(send) == set()
     assert "Nothing stops it" in text(office.author.get(url(send)))
@@ -113,6 +115,7 @@ def test_what_the_law_calls_marketing_needs_authorizations(
         ({"subject": "About {{ visit }}"}, "hipaa.placeholder-scope"),
         ({"source": '<a href="https://example.org/{{ visit }}">{{ first_name }}</a>'}, "hipaa.placeholder-scope"),
         ({"source": "<p>{{ first_name }}</p>"}, "hipaa.minimum-necessary"),
+        ({"source": '<p>{{ first_name }} {{ visit }}</p><img src="https://x.test/a.png">'}, "hipaa.shared-content"),
         ({"subject": "Your oncology appointment"}, "approval.scanner-blocked"),
         ({"source": "<p>{{ first_name }} {{ visit }} your prescription</p>"}, "approval.scanner-unanswered"),
         (
@@ -154,6 +157,22 @@ def test_a_sender_whose_address_names_a_department_is_a_warning(office: HipaaOff
     Sender.objects.update(email=f"oncology@{office.sender.domain.name}")
     (hit,) = scan_send(HipaaSend.objects.get(pk=send.pk), now=timezone.now()).hits
     assert (hit.found.rule, hit.found.place, hit.found.level) == ("phi.condition", "from-address", "warn")
+
+
+def test_a_reference_names_a_paragraph_where_it_must_and_a_patient_nowhere(office: HipaaOffice) -> None:
+    """B17; it is kept as evidence for years."""
+    assert "approval.scanner-blocked" in codes(office.ready(reference="MRN 00482913"))
+    add = reverse("admin:campaigns_hipaasend_add")
+    given = {
+        "name": "x",
+        "template": office.template.pk,
+        "sender": office.sender.pk,
+        "not_before": "",
+        "reference": "P-12",
+    }
+    given |= {"transport": office.clinic.account.transports.get().pk, "legal_basis": "other", **PURPOSE}
+    assert "only by a paragraph of 45 CFR 164.512" in text(office.author.post(add, given))
+    assert office.author.post(add, given | {"reference": "45 CFR 164.512(b)(1)"}).status_code == 302
 
 
 # --- Recipients ---------------------------------------------------------------------------------------------------
@@ -331,10 +350,11 @@ def test_authorizations_are_recorded_from_a_file_and_end_by_an_address(office: H
     add, revoke = reverse("admin:compliance_authorization_add"), reverse("admin:compliance_authorization_revoke")
     wrong = b"Email,Reference,Signed on,Expires on,Paid\nann@example.org,F-1,soon,,no\n"
     assert "1 row has a problem" in text(office.author.post(add, {"file": upload(wrong)}))
-    right = b"Email,Reference,Signed on,Expires on,Paid\nann@example.org,F-1,2026-01-02,,yes\nben@example.org,F-2,2026-01-02,2099-01-01,no\n"
+    right = b"Email,Reference,Signed on,Expires on,Paid,Purpose\nann@example.org,F-1,2026-01-02,,yes,\nben@example.org,F-2,2026-01-02,2099-01-01,no,Other\n"
     assert office.author.post(add, {"file": upload(right)}).status_code == 302
     listed = text(office.author.get(reverse("admin:compliance_authorization_changelist")))
     assert "F-1" in listed
+    assert dict(Authorization.objects.values_list("reference", "purpose")) == {"F-1": "marketing", "F-2": "other"}
     assert "example.org" not in listed
     assert office.author.post(revoke, {"address": "Ann@example.org"}).status_code == 302
     assert list(Authorization.objects.filter(revoked_at=None).values_list("reference", flat=True)) == ["F-2"]

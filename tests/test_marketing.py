@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from campaigns.errors import CampaignError
 from compliance import authorizations, marketing
@@ -44,10 +45,20 @@ def test_four_answers_decide_whether_it_is_marketing() -> None:
 def test_marketing_stands_on_authorizations_only() -> None:
     paid = judge((False, True, False, True))
     with pytest.raises(CampaignError) as caught:
-        marketing.check_basis(paid, basis="treatment")
+        marketing.check_basis(paid, basis="treatment", reference="")
     assert caught.value.code == "hipaa.marketing-authorization"
-    marketing.check_basis(paid, basis="authorization")
-    marketing.check_basis(judge((False, False, False, True)), basis="treatment")
+    marketing.check_basis(paid, basis="authorization", reference="")
+    marketing.check_basis(judge((False, False, False, True)), basis="treatment", reference="")
+
+
+def test_another_permission_is_named_by_its_paragraph() -> None:
+    """B17: 45 CFR 164.512 permits by purpose, from (a) to (l)."""
+    care = judge((False, False, False, True))
+    for reference in ("", "P-12", "45 CFR 164.512", "164.512(z)"):
+        with pytest.raises(CampaignError) as caught:
+            marketing.check_basis(care, basis="other", reference=reference)
+        assert caught.value.code == "hipaa.citation-missing"
+    marketing.check_basis(care, basis="other", reference="45 CFR 164.512(b)(1)(i)")
 
 
 def test_an_unanswered_question_is_no_answer() -> None:
@@ -68,8 +79,9 @@ def record(scene: Scene, key: str = "k1", **fields: Any) -> int:
     return authorizations.record(scene.account.pk, [signed], owner=scene.owner, by=scene.author, now=NOW)
 
 
-def found(scene: Scene, *, is_paid: bool = False, on: date = TODAY) -> set[str]:
-    return authorizations.find_authorized(scene.account.pk, ["k1", "k2"], is_paid=is_paid, on=on)
+def found(scene: Scene, *, is_paid: bool = False, is_marketing: bool = True, on: date = TODAY) -> set[str]:
+    asked = {"is_paid": is_paid, "is_marketing": is_marketing, "on": on}
+    return authorizations.find_authorized(scene.account.pk, ["k1", "k2"], **asked)  # type: ignore[arg-type]
 
 
 def test_only_who_signed_is_authorized_and_only_in_their_account(scene: Scene) -> None:
@@ -84,10 +96,12 @@ def test_only_who_signed_is_authorized_and_only_in_their_account(scene: Scene) -
     [
         ({"expires_on": TODAY - timedelta(days=1)}, {}),
         ({}, {"is_paid": True}),
+        ({}, {"is_marketing": False}),
+        ({"purpose": "other"}, {}),
         ({}, {"on": TODAY - timedelta(days=31)}),
     ],
 )
-def test_one_that_ended_or_states_no_payment_or_is_not_signed_yet_does_not_count(
+def test_one_that_ended_or_states_no_payment_or_another_purpose_or_is_not_signed_yet_does_not_count(
     scene: Scene, fields: dict[str, Any], asked: dict[str, Any]
 ) -> None:
     record(scene, **fields)
@@ -115,7 +129,17 @@ def test_what_cannot_have_been_signed_is_refused(scene: Scene) -> None:
         record(scene)
 
 
-def test_evidence_of_an_authorization_is_not_deleted(scene: Scene) -> None:
+def test_evidence_of_an_authorization_is_kept_for_six_years_from_when_it_last_held(scene: Scene) -> None:
+    """45 CFR 164.316(b)(2)(i): one that holds still, or did a year ago, was recorded long ago and is kept all the same."""
     record(scene)
-    with pytest.raises(IntegrityError), transaction.atomic():
-        Authorization.objects.all().delete()
+    long_ago, today = timezone.now() - timedelta(days=7 * 366), timezone.now().date()
+    for row in (
+        {},
+        {"recorded_at": long_ago},
+        {"signed_on": long_ago.date(), "expires_on": today - timedelta(days=366)},
+    ):
+        Authorization.objects.update(**row)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Authorization.objects.all().delete()
+    Authorization.objects.update(expires_on=long_ago.date())
+    Authorization.objects.all().delete()

@@ -48,12 +48,13 @@ from compliance.approvals.submitting import Send, submit  # noqa: E402
 from compliance.approvals.voting import approve  # noqa: E402
 from compliance.audit import SYSTEM  # noqa: E402
 from compliance.manifest import PARTS, list_recipients, make_leaf  # noqa: E402
+from compliance.models import Baa  # noqa: E402
 
 _CHUNK = 2_000
 _ROLES = ("author", "approver", "compliance")
 _ATTESTED = {
     statement.code: {name: sorted(values)[0] for name, values in statement.needs.items()} for statement in STATEMENTS
-} | {"A1": {"basis": "treatment"}}
+} | {"A1": {"basis": "treatment"}, "A2": {"authorization": "not-required-treatment"}}
 
 
 def fill(*, port: int, connections: int) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def fill(*, port: int, connections: int) -> dict[str, Any]:
         counterparty="Bench", signatory="Bench", signed_on=today, document_sha256="ab" * 32, effective_from=today
     )
     recording.record_customer(account.pk, signed, owner=owner, by=officer, now=now)
-    recording.record_subcontractor("127.0.0.1", signed, by=officer, now=now)
+    recording.record_subcontractor("127.0.0.1", signed, onward=Baa.Onward.TLS_ONLY, by=officer, now=now)
     version = terms.current_terms(now=now).version
     terms.accept_terms(account.pk, owner=owner, version=version, by=officer, now=now)
     replies.attest(account.pk, owner=owner, address="office@clinic.example.com", by=officer, now=now)

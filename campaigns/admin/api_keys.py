@@ -16,15 +16,19 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from campaigns.accounts.acting import act_as
 from campaigns.accounts.keys import MOST_PER_SECOND, SCOPES, create_key, revoke_key
 from campaigns.accounts.scopes import describe_scopes
 from campaigns.admin.console import ConsolePages
+from campaigns.admin.guard import keep, to_page
 from campaigns.admin.pages import AccountForm
 from campaigns.admin.rights import Right
 from campaigns.admin.room_screens import RoomScreen
 from campaigns.admin.words import show_time
 from campaigns.errors import CampaignError
-from campaigns.models import ApiKey, Lane, Purpose
+from campaigns.models import ApiKey, BaaStatus, Lane, Purpose
+from compliance.approvals import quorum
+from compliance.approvals.quorum import NotAllowed
 
 _FOLDER = "admin/campaigns/apikey"
 _LANES = {Lane.STANDARD: "Ordinary mail", Lane.HIPAA: "Health information (HIPAA)"}
@@ -99,6 +103,13 @@ class NewKeyForm(AccountForm):
         return create_key(self.cleaned_data["account"], expires_at=ends, by=request.user, **given)
 
 
+def _check_factor(request: HttpRequest, given: dict[str, Any]) -> None:
+    """A key that opens the HIPAA door takes a fresh second factor (45 CFR 164.312(d)); raises NotAllowed."""
+    account = given["account"]
+    if given["lane"] == Lane.HIPAA and account.baa_status != BaaStatus.NONE:
+        quorum.check_factor(act_as(request.user, account, session=request.session, now=timezone.now()))
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(RoomScreen):
     """The keys of one's accounts; operators make and revoke them."""
@@ -155,7 +166,13 @@ class ApiKeyAdmin(RoomScreen):
         form = NewKeyForm(request.POST or None, accounts=self.accounts_to_change(request))
         if request.method == "POST" and form.is_valid():
             try:
+                _check_factor(request, form.cleaned_data)
                 key, text = form.make(request)
+            except NotAllowed as error:
+                # Whoever has typed all of it does not type it again.
+                keep(request, path=request.path, now=timezone.now())
+                messages.warning(request, f"{error.safe_text} {error.action}")
+                return to_page("admin:confirm", request)
             except CampaignError as error:
                 form.add_error(_PLACES.get(error.code), f"{error.safe_text} {error.action}")
             else:

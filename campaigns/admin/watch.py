@@ -1,20 +1,24 @@
-"""What officers are told on every page until they have dealt with it: emergency access, and weeks nobody reviewed."""
+"""What officers are told on every page until they have dealt with it: emergency access, weeks nobody reviewed, agreements that end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
 from campaigns.accounts.second_factor import find_moment
 from campaigns.admin.guard import is_under_baa
 from campaigns.models import Membership, Role
-from compliance.models import ActivityReview, EmergencyAccess
+from compliance.models import ActivityReview, Baa, EmergencyAccess
 
 # A week has seven days, and the officer another seven.
 _OVERDUE = timedelta(days=14)
+# Time to have the next agreement signed before mail is held.
+_ENDS_SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +47,20 @@ def list_alarms(request: HttpRequest, *, now: datetime) -> list[Alarm]:
     if late.exists():
         text = "The activity of a week long over waits for your review. HIPAA mail is held when it waits too long."
         found.append(Alarm(text, reverse("admin:compliance_activityreview_changelist")))
-    return found
+    return [*found, *_ending(accounts, now=now)]
+
+
+def _ending(accounts: QuerySet[Any, Any], *, now: datetime) -> list[Alarm]:
+    """Agreements whose last day is near and that no other one goes on from (45 CFR 164.504(e))."""
+    soon = (now + _ENDS_SOON).date()
+    lasting = Baa.objects.filter(Q(effective_to=None) | Q(effective_to__gt=soon), account__in=accounts)
+    rows = Baa.objects.filter(account__in=accounts, effective_to__gte=now.date(), effective_to__lte=soon)
+    ending = rows.exclude(account__in=lasting.values("account")).select_related("account").order_by("effective_to")
+    return [
+        Alarm(
+            f"The agreement with {row.account} ends on {row.effective_to:%-d %b %Y}. HIPAA mail is held from the next day on.",
+            reverse("admin:compliance_baa_account", args=(row.account.public_id,)),
+        )
+        for row in ending[:5]
+        if row.account is not None
+    ]

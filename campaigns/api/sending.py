@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 from ninja.decorators import decorate_view
+from pydantic_core import PydanticSerializationError
 
 from campaigns.accounts.keys import Credential
 from campaigns.api import form_sending, schemas
@@ -116,9 +117,18 @@ def send_composed(
         accepted = accept(batch, now=now) if batch.requests else []
         return encode(_answer(shown, accepted, composed.malformed, key=key, status=status))
 
-    text = body.model_dump_json(exclude_unset=True).encode() if keys else b""
+    text = _write(body) if keys else b""
     answer = repeats.answer_once(credential.account, keys=keys, body=text, make=make, in_sandbox=credential.to_sandbox)
     return HttpResponse(answer, content_type="application/json")
+
+
+def _write(body: schemas.EmailRequest) -> bytes:
+    """The request as bytes, the same for the same one."""
+    try:
+        return body.model_dump_json(exclude_unset=True).encode()
+    except PydanticSerializationError:
+        # A value may hold half a character, which JSON can write and UTF-8 cannot.
+        return repr(body.model_dump(exclude_unset=True)).encode()
 
 
 def _keys(body: schemas.EmailRequest, bulk_id: str) -> Iterable[str]:

@@ -24,7 +24,7 @@ from campaigns.content import markup, mime
 from campaigns.content.encoding import quoted_printable
 from campaigns.content.environment import Printed, printed_text
 from campaigns.content.fill import lines_of
-from campaigns.content.liquid import LiquidSource, parse, read_placeholders
+from campaigns.content.liquid import LiquidSource, names_in, parse, read_placeholders
 from campaigns.content.markers import MARK, MOST_SLOTS, RESERVED, mark
 from campaigns.content.mime import NOTHING, Enclosed, MailFrame, MailRecipient
 from campaigns.content.problems import RenderError, TemplateError, TemplateProblem
@@ -78,6 +78,7 @@ class CompiledLetter:
         self.digest = draft.digest()
         self._draft = draft
         self._sources = _parse_sources(draft)
+        self.names = frozenset(name for source in self._sources.values() for name in _names_of(source))
         self._skeleton = lru_cache(maxsize=_SKELETONS_KEPT)(self._compile)
         self.has_unsubscribe_link = any("unsubscribe_url" in source.text for source in self._sources.values())
         self.has_browser_link = any("browser_url" in source.text for source in self._sources.values())
@@ -249,6 +250,11 @@ class NameSource:
             printed.values.append(scope.get(out[place]))
             out[place] = mark(slot)
         return "".join(out)
+
+
+def _names_of(source: LiquidSource | NameSource) -> set[str]:
+    """The names of values a text prints or decides by."""
+    return set(source.bits[1::2]) if isinstance(source, NameSource) else {found.name for found in names_in(source)}
 
 
 def _parse_names(text: str) -> NameSource:

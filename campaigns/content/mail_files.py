@@ -9,7 +9,8 @@ from campaigns.content.mail_head import decode_words
 from campaigns.content.mail_parts import Part
 
 # What readers show as the text of the mail; everything else is a file to them.
-_TEXTS = frozenset({"text/plain", "text/html", "text/x-amp-html", "text/watch-html"})
+HTML_TEXTS = frozenset({"text/html", "text/x-amp-html", "text/watch-html"})
+_TEXTS = HTML_TEXTS | {"text/plain"}
 _ENDINGS = {
     "text/plain": "txt", "text/html": "html", "image/png": "png", "image/jpeg": "jpg", "image/jpg": "jpg",
     "image/gif": "gif", "application/pdf": "pdf", filetypes.DOCX: "docx", filetypes.XLSX: "xlsx",
@@ -28,7 +29,7 @@ class MailFile:
 def list_files(root: Part) -> tuple[MailFile, ...]:
     """Every file in the mail in its order; one that readers may see by two names stands twice. Raises MailRefused."""
     found: list[MailFile] = []
-    for part in _leaves(root):
+    for part in list_leaves(root):
         names = _names(part)
         if part.kind in _TEXTS and not names and part.disposition.start in {"", "inline"}:
             continue
@@ -38,10 +39,11 @@ def list_files(root: Part) -> tuple[MailFile, ...]:
     return tuple(found)
 
 
-def _leaves(part: Part) -> list[Part]:
+def list_leaves(part: Part) -> list[Part]:
+    """The parts of the mail that hold no others, in their order."""
     if not part.is_multipart:
         return [part]
-    return [leaf for child in part.parts for leaf in _leaves(child)]
+    return [leaf for child in part.parts for leaf in list_leaves(child)]
 
 
 def _names(part: Part) -> list[str]:

@@ -8,12 +8,12 @@ ASCII travel as plain words.
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
 import mjml
 
 from campaigns.content.deep import run_deep
 from campaigns.content.problems import RenderError, TemplateProblem
+from compliance.detectors.texts import PatientParser
 
 _GUARDED = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|&(?:#\w+|\w+);|[^\x00-\x7f]+|\\", re.DOTALL)
 _BROKEN_VALUE = re.compile(r"=\s*(?:\"[^\"<>]*[\n\t\r][^\"<>]*\"|'[^'<>]*[\n\t\r][^'<>]*')")
@@ -116,7 +116,7 @@ def lint_mjml(source: str) -> list[TemplateProblem]:
     return reader.problems
 
 
-class _Reader(HTMLParser):
+class _Reader(PatientParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
         self.problems: list[TemplateProblem] = []

@@ -18,7 +18,7 @@ from campaigns import addresses
 from campaigns.addresses import Address
 from campaigns.content import mail_sevenbit
 from campaigns.content.mail_controls import Controls, is_control, read_controls
-from campaigns.content.mail_files import MailFile, list_files
+from campaigns.content.mail_files import HTML_TEXTS, MailFile, list_files, list_leaves
 from campaigns.content.mail_head import Field, MailRefused, decode_words
 from campaigns.content.mail_mailboxes import NotMailboxes, Shown, read_mailboxes, read_one
 from campaigns.content.mail_parts import Part, read_parts
@@ -63,6 +63,12 @@ class Submitted:
     files: tuple[MailFile, ...]
     needs_smtputf8: bool
     _fields: Sequence[Field] = field(default=())
+    _root: Part | None = None
+
+    def htmls(self) -> list[str]:
+        """The HTML of the mail as readers show it, wherever it stands; characters that cannot be read are replaced."""
+        leaves = list_leaves(self._root) if self._root is not None else []
+        return [_read_text(part) for part in leaves if part.kind in HTML_TEXTS]
 
     def recipients(self) -> list[tuple[str, Address]]:
         """Everybody in To, Cc and Bcc, each (name, address), in this order; raises MailRefused and AddressError."""
@@ -107,7 +113,14 @@ def read_submitted(raw: bytes, *, now: datetime, largest: int, sender: tuple[str
         raise _too_large(largest)
     _check_lines(mail)
     subject = next((decode_words(entry.text) for entry in root.fields if entry.key == "subject"), "")
-    return Submitted(mail, name, address, written, subject, controls, files, not head.isascii(), root.fields)
+    return Submitted(mail, name, address, written, subject, controls, files, not head.isascii(), root.fields, root)
+
+
+def _read_text(part: Part) -> str:
+    try:
+        return part.decode().decode(part.content.values.get("charset", "utf-8"), "replace")
+    except (LookupError, ValueError):
+        return part.decode().decode("utf-8", "replace")
 
 
 def _too_large(largest: int) -> MailRefused:

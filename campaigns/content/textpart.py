@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 
 from campaigns.content.markers import IN_MAIL, IN_URL, MARK, URL_START, mark, read
+from compliance.detectors.texts import PatientParser
 
 _SKIPPED = frozenset(
     ["head", "script", "style", "title", "template", "noscript", "xml", "svg", "math", "object", "select", "textarea"]
@@ -75,9 +75,9 @@ def make_text(html: str) -> TextPart:
     return TextPart(text + "\n", frozenset(reader.found.links), frozenset(reader.found.texts))
 
 
-class _Reader(HTMLParser):
+class _Reader(PatientParser):
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+        super().__init__()
         self.out: list[str] = []
         self.found = _Found()
         self._open: list[_Open] = []

@@ -36,6 +36,11 @@ _NO_AGREEMENT = Hold(
     "No agreement with whoever runs this relay is on file.",
     "A compliance officer records it under Compliance › Agreements.",
 )
+_MAY_FALL_BACK = Hold(
+    "hipaa.relay-plaintext",
+    "Nobody has said that this relay hands mail on over TLS only, so protected mail could travel unencrypted behind it.",
+    "Have whoever runs it turn that on, then record it with the agreement under Compliance › Agreements.",
+)
 _REPLIES = Hold(
     replies.CODE,
     "Answers to this sender go to a mailbox nobody has attested to be yours and under your agreement.",
@@ -84,7 +89,9 @@ def find_relay_hold(transport: Transport, *, now: datetime) -> Hold | None:
     if config.get("tls", Tls.STARTTLS) not in {Tls.STARTTLS, Tls.IMPLICIT}:
         return _TLS_OFF
     known = recording.find_subcontractor(str(config.get("host", "")), on=now.date())
-    return _NO_AGREEMENT if known is None or known.no_phi_because else None
+    if known is None or known.no_phi_because:
+        return _NO_AGREEMENT
+    return None if recording.is_fit_for_protected(known) else _MAY_FALL_BACK
 
 
 def _read_config(transport: Transport) -> dict[str, Any]:

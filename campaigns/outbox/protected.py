@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from html.parser import HTMLParser
 from uuid import UUID
 
 from django.utils import timezone
 
 from campaigns import addresses
 from campaigns.addresses import Address
+from campaigns.content.draft import draft_of
+from campaigns.content.letter import LetterDraft, compile_letter
+from campaigns.content.loading import Loaded, find_loaded, find_loaded_by
+from campaigns.content.problems import TemplateError
 from campaigns.content.submitted import Submitted
 from campaigns.models import Account, Purpose, TemplateVersion
 from campaigns.outbox.batches import Batch, EmailRequest
@@ -24,16 +27,9 @@ from compliance import features, scanning
 from compliance.agreements import replies
 from compliance.detectors.engine import find
 from compliance.detectors.rules import load_rules
-from compliance.detectors.texts import read_texts
+from compliance.detectors.texts import PatientParser, read_texts
 
 _VALUE = re.compile(r"\{\{|\{%")
-_REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
-_CSS_REMOTE = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"]?)(?:https?:)?//", re.IGNORECASE)
-# Tags that load what they name when the mail is opened; links are followed by people, and are no loading.
-_LOADING = frozenset({
-    "audio", "embed", "frame", "iframe", "img", "input", "link", "object", "script", "source", "track", "video",
-})  # fmt: skip
-_LOADED_FROM = frozenset({"src", "srcset", "href", "data", "poster", "background"})
 
 
 def check_request(batch: Batch, request: EmailRequest) -> None:
@@ -45,13 +41,20 @@ def check_request(batch: Batch, request: EmailRequest) -> None:
         answers = {group.reply_to or request.payload.from_mailbox for group in request.groups}
         _check_answers(batch.account, map(addresses.parse, answers), sender_domain=request.sender_domain)
         _check_texts(batch.account, request.payload, request.content)
+        if _has_unused_values(batch.account, request):
+            refuse(batch.account, "content.unused-values")
 
 
 def check_finished(account: Account, mail: Submitted) -> None:
-    """The same for what only the head of a finished mail tells; its body is one recipient's alone. Raises NotEligible."""
+    """The same for a finished mail: what its head tells, and what showing it would load. Its words are one recipient's alone.
+
+    Raises NotEligible.
+    """
     if len({address.key for _, address in mail.recipients()}) > 1:
         refuse(account, "api.copies")
     _check_answers(account, mail.answers_to(), sender_domain=mail.sender.domain)
+    if any(keep_foreign(account, find_loaded(html)) for html in mail.htmls()):
+        refuse(account, "content.shared-services")
     if _VALUE.search(mail.subject):
         refuse(account, "content.shared-values")
     names = "\n".join(file.name for file in mail.files)
@@ -78,6 +81,15 @@ def is_opaque(text: str) -> bool:
         return False
 
 
+def keep_foreign(account: Account, loaded: Iterable[Loaded]) -> list[Loaded]:
+    """What may not be loaded of this: everything but still pictures at domains the account has proven to be its own."""
+    found = list(loaded)
+    if not found:
+        return []
+    own = frozenset(account.domains.exclude(verified_at=None).values_list("name", flat=True))
+    return [entry for entry in found if not entry.is_still_picture_at(own)]
+
+
 def refuse(account: Account, key: str) -> None:
     """Raises NotEligible for a capability that is not eligible."""
     features.check_eligible(key, baa_status=account.baa_status)
@@ -87,6 +99,25 @@ def _people(request: EmailRequest) -> list[str]:
     return [
         entry.client_id for group in request.groups for entry in (*group.to, *group.cc, *group.bcc) if entry.client_id
     ]
+
+
+def _has_unused_values(account: Account, request: EmailRequest) -> bool:
+    """Whether somebody is given a value the mail has no place for: more than is needed (45 CFR 164.514(d))."""
+    given = {name for group in request.groups for entry in (*group.to, *group.cc, *group.bcc) for name in entry.values}
+    if not given:
+        return False
+    if request.content is not None:
+        return not given <= {str(variable["name"]) for variable in request.content.variables}
+    payload = request.payload
+    draft = LetterDraft(
+        subject=payload.subject, html=payload.html, text=payload.text, amp=payload.amp, language=payload.language,
+        addressed=account.postal_address,
+    )  # fmt: skip
+    try:
+        return not given <= compile_letter(draft).names
+    except TemplateError:
+        # It never leaves, and whoever reads its report is told why.
+        return False
 
 
 def _is_shared(_: Batch, request: EmailRequest) -> bool:
@@ -130,7 +161,8 @@ def _check_texts(account: Account, payload: Payload, version: TemplateVersion | 
         html, text = (version.source, version.text_source) if version.source_kind != "text" else ("", version.source)
     if any(_VALUE.search(part) for part in (subject, preheader, payload.from_name)) or _has_value_in_tag(html):
         refuse(account, "content.shared-values")
-    if _loads(html):
+    loaded = _find_loaded(html) if version is None else tuple(find_loaded_by(draft_of(version)))
+    if keep_foreign(account, loaded):
         refuse(account, "content.shared-services")
     names = "\n".join(entry.name for entry in payload.attachments)
     parts = {
@@ -159,36 +191,30 @@ def _has_hits(parts: tuple[tuple[str, str], ...]) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _read_tags(html: str) -> tuple[bool, bool]:
-    reader = _Tags()
-    reader.feed(html)
-    reader.close()
-    return reader.has_value, reader.loads
+def _find_loaded(html: str) -> tuple[Loaded, ...]:
+    """What opening the mail would load; programs send the same HTML again and again."""
+    return tuple(find_loaded(html))
 
 
+@lru_cache(maxsize=256)
 def _has_value_in_tag(html: str) -> bool:
-    return _read_tags(html)[0]
+    reader = _Tags()
+    reader.read(html)
+    return reader.has_value
 
 
-def _loads(html: str) -> bool:
-    return _read_tags(html)[1]
-
-
-class _Tags(HTMLParser):
-    """Whether a value stands in a tag or its attributes, and whether opening the mail would load anything."""
+class _Tags(PatientParser):
+    """Whether a value stands in a tag, its attributes or a style."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.has_value = self.loads = False
+        super().__init__()
+        self.has_value = False
         self._in_style = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
         self._in_style = tag == "style"
         self.has_value |= _VALUE.search(self.get_starttag_text() or "") is not None
-        for name, value in attrs:
-            is_source = (tag in _LOADING and name in _LOADED_FROM) or name == "background"
-            self.loads |= is_source and _REMOTE.match(value or "") is not None
-            self.loads |= name == "style" and _CSS_REMOTE.search(value or "") is not None
 
     def handle_endtag(self, tag: str) -> None:
         del tag
@@ -197,4 +223,3 @@ class _Tags(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._in_style:
             self.has_value |= _VALUE.search(data) is not None
-            self.loads |= _CSS_REMOTE.search(data) is not None

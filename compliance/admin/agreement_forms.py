@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from compliance.agreements import replies
 from compliance.agreements.recording import Agreement
 from compliance.agreements.status import REASONS
+from compliance.models import Baa
 
 _DAY = {"type": "date"}
 REASON_WORDS = {
@@ -70,7 +71,13 @@ class SubcontractorForm(AgreementForm):
     """The same for whoever runs a host we send to."""
 
     host = forms.CharField(max_length=255, help_text="The server's name, such as smtp.example.net.")
-    field_order = ("host", "counterparty")
+    onward = forms.ChoiceField(
+        label="How it hands mail on to the servers of recipients",
+        choices=[("", "Choose what its operator says"), *Baa.Onward.choices],
+        help_text="Protected mail leaves only by a relay that never falls back to unencrypted delivery. Many call the"
+        " setting “require TLS”.",
+    )
+    field_order = ("host", "onward", "counterparty")
 
 
 class NoDataForm(forms.Form):

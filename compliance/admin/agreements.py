@@ -26,6 +26,7 @@ from compliance.admin.agreement_forms import (
     TermsForm,
 )
 from compliance.admin.oversight import OversightScreen
+from compliance.admin.overview import list_lines
 from compliance.agreements import recording, replies, status, terms
 from compliance.approvals import quorum
 from compliance.approvals.policy import set_policy
@@ -100,6 +101,7 @@ class BaaAdmin(OversightScreen):
             changes=[(step, self._url("status", account.public_id, step.to)) for step in list_steps(account)],
             accepted=Acknowledgement.objects.filter(account=account).select_related("terms", "person").order_by("-at").first(),
             policy=ApprovalPolicy.objects.filter(account=account).first(), ways=ways,
+            lines=list_lines(account, now=now) if account.baa_status != BaaStatus.NONE else (),
         )  # fmt: skip
 
     def record(self, request: HttpRequest, public_id: UUID) -> HttpResponse:
@@ -244,7 +246,9 @@ class BaaAdmin(OversightScreen):
         form = SubcontractorForm(request.POST or None, request.FILES or None)
 
         def do(given: dict[str, Any], by: quorum.Person) -> str:
-            recording.record_subcontractor(given["host"], form.agreement(), by=by, now=timezone.now())
+            recording.record_subcontractor(
+                given["host"], form.agreement(), onward=given["onward"], by=by, now=timezone.now()
+            )
             messages.success(request, "The agreement is recorded.")
             return self.url_of(view="changelist")
 

@@ -1,4 +1,4 @@
-"""Authorizations of people for marketing with their protected data: recorded from a file, revoked by an address."""
+"""Authorizations people signed for uses of their protected data: recorded from a file, revoked by an address."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RecordForm(AccountForm):
     file = forms.FileField(
         label="Authorizations (CSV or Excel .xlsx)",
         help_text="Columns: Email, Reference, Signed on, Expires on (may be empty), Paid (yes or no). Dates as 2027-01-31. "
-        "Of the addresses only fingerprints are kept.",
+        "A column Purpose may say marketing (as without it) or other. Of the addresses only fingerprints are kept.",
     )
 
 
@@ -55,11 +55,11 @@ class RevokeForm(AccountForm):
 class AuthorizationAdmin(ProtectedScreen):
     """Authorizations of one's accounts, by their references: whose they are, nobody can read here."""
 
-    list_display = ("reference", "signed_on", "expires_on", "is_paid", "revoked")
+    list_display = ("reference", "purpose", "signed_on", "expires_on", "is_paid", "revoked")
     ordering = ("-pk",)
     list_lead: ClassVar[str] = (
-        "Marketing with protected information goes only to people whose signed authorization is on file at the moment "
-        "the mail would leave (45 CFR 164.508(a)(3))."
+        "Marketing with protected information, and whatever else rests on authorizations, goes only to people whose signed "
+        "authorization for it is on file at the moment the mail would leave (45 CFR 164.508)."
     )
     add_label: ClassVar[str] = "Record authorizations"
     adding_roles: ClassVar[frozenset[str]] = authorizations.RECORDING_ROLES
@@ -99,7 +99,9 @@ class AuthorizationAdmin(ProtectedScreen):
             key = tokens.address_key(given["address"], account=account.public_id)
             by = person_of(request, account)
             count = wishes.revoke_authorizations(account, address_key=key, by=by, user=request.user, now=timezone.now())
-            messages.success(request, f"{count} authorizations ended. No marketing leaves for this person from now on.")
+            messages.success(
+                request, f"{count} authorizations ended. Nothing that needs one leaves for this person from now on."
+            )
             return self.url_of(view="changelist")
 
         form = RevokeForm(request.POST or None, accounts=accounts)
@@ -115,7 +117,9 @@ def _read(rows: tuple[SheetRow, ...], account: Account) -> Iterator[Signed]:
         try:
             found.append(_read_row(row.values, tokens.address_key(row.address, account=account.public_id)))
         except (KeyError, ValueError):
-            problems.append(RowProblem(row.line, "A date, the reference or the answer to “paid” cannot be read."))
+            problems.append(
+                RowProblem(row.line, "A date, the reference, the purpose or the answer to “paid” cannot be read.")
+            )
     if problems:
         raise SheetRefused(problems)
     yield from found
@@ -126,4 +130,5 @@ def _read_row(values: Mapping[str, str], key: str) -> Signed:
     if not reference or len(reference) > 60 or paid.casefold() not in _YES | _NO:
         raise ValueError
     ends = date.fromisoformat(expires_on) if expires_on else None
-    return Signed(key, reference, date.fromisoformat(signed_on), ends, is_paid=paid.casefold() in _YES)
+    purpose = Authorization.Purpose((values.get("purpose") or Authorization.Purpose.MARKETING).casefold())
+    return Signed(key, reference, date.fromisoformat(signed_on), ends, paid.casefold() in _YES, purpose)

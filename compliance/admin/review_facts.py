@@ -15,6 +15,7 @@ from campaigns.content.draft import BUILT_IN
 from campaigns.content.links import find_links
 from campaigns.errors import CampaignError
 from campaigns.models import HipaaSend, Message, Submission
+from campaigns.planning.hipaa.previews import preview_sample
 from campaigns.planning.hipaa.scan import scan_send
 from compliance.admin.words import OVERRIDES, PARTS
 from compliance.approvals.contributions import contributors_of
@@ -79,6 +80,12 @@ def list_overrides(send: HipaaSend, approval: Approval, *, now: datetime) -> lis
     return [_override(hit, answers.get(hit.digest)) for hit in hits]
 
 
+def list_newly_found(send: HipaaSend, approval: Approval, *, now: datetime) -> list[ScanHit]:
+    """What the check finds now and did not when it was submitted: its rules are newer, or an exception has ended."""
+    pinned = {hit["digest"] for hit in approval.manifest["scanner"]["hits"]}
+    return [hit for hit in scan_send(send, now=now).hits if hit.digest not in pinned and not hit.overridden_by]
+
+
 def list_statements(approval: Approval) -> Sequence[Attestation]:
     """What the author stated."""
     rows = approval.attestations.filter(side=Attestation.Side.AUTHOR).select_related("person")
@@ -95,6 +102,16 @@ def list_addresses(send: HipaaSend) -> list[str]:
     found = dict.fromkeys(link.url for link in find_links(shown.html))
     # The reader's own link to opt out is ours, and another one in each mail.
     return [url for url in found if url != BUILT_IN["unsubscribe_url"]]
+
+
+def measure(send: HipaaSend) -> int:
+    """Bytes of HTML and text with the longest made-up values; 0 when the mail cannot be read."""
+    assert send.content is not None
+    try:
+        mail = preview_sample(send, send.content, row="longest")
+    except CampaignError:
+        return 0
+    return len(mail.html.encode()) + len(mail.text.encode())
 
 
 def _override(hit: ScanHit, answer: Any) -> Override:

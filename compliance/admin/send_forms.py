@@ -19,8 +19,8 @@ from campaigns.models import Account, EmailTemplate, HipaaSend, Sender, Template
 from campaigns.planning.hipaa.drafting import Declared, Draft
 from campaigns.planning.hipaa.recipients import KEEP_DAYS, Upload
 from compliance.admin.uploads import MOST_BYTES
-from compliance.admin.words import ANSWERS, BASES
-from compliance.approvals.attest import STATEMENTS, Statement
+from compliance.admin.words import ANSWER_LABELS, ANSWERS, BASES
+from compliance.approvals.attest import ANSWERS_FITTING, STATEMENTS, Statement
 from compliance.marketing import QUESTIONS
 
 _YES_NO = (("yes", "Yes"), ("no", "No"))
@@ -42,11 +42,12 @@ class DraftForm(forms.Form):
     transport = forms.ModelChoiceField(Transport.objects.none(), label="Way to send", empty_label=None)
     legal_basis = forms.ChoiceField(label="Why is it permitted?", choices=[("", "Choose the basis"), *BASES.items()])
     reference = forms.RegexField(
-        r"^[\w .:/#-]*$",
+        r"^[\w .:/#()§-]*$",
         label="Reference",
         max_length=60,
         required=False,
-        help_text="Number of a policy or a ticket, never of a patient.",
+        help_text="Number of a policy or a ticket, never of a patient. For another permission its paragraph: 45 CFR 164.512(b).",
+        error_messages={"invalid": "Use letters, digits, spaces and . : / # ( ) § - only."},
     )
     not_before = forms.CharField(
         label="Not before",
@@ -221,10 +222,15 @@ class StatementForm(forms.Form):
             self.fields[statement.code] = forms.BooleanField(label=statement.text, required=False)
             for name in statement.needs:
                 if name not in fixed:
-                    choices = [("", "Choose what fits"), *ANSWERS[name].items()]
+                    choices = [("", f"{ANSWER_LABELS[name]}: choose what fits"), *self._choices(name)]
                     self.fields[f"{statement.code}-{name}"] = forms.ChoiceField(
-                        label="", choices=choices, required=False
+                        label=ANSWER_LABELS[name], choices=choices, required=False
                     )
+
+    def _choices(self, name: str) -> list[tuple[str, str]]:
+        """The answers there are; of those about authorizations only what fits the basis of the send."""
+        fitting = ANSWERS_FITTING.get(self._fixed.get("basis", "")) if name == "authorization" else None
+        return [(code, words) for code, words in ANSWERS[name].items() if fitting is None or code in fitting]
 
     def statements(self) -> Iterator[tuple[Statement, BoundField, Sequence[BoundField], Sequence[str]]]:
         """Each with its tick, the answers it asks for, and those that are given already in words."""

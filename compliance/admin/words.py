@@ -55,9 +55,32 @@ AUTHORIZATIONS: Mapping[str, str] = {
     "not-required-operations": "Not required: health care operations",
     "not-required-individual": "Not required: to the person themselves",
     "not-required-refill": "Not required: reminder of a current drug, paid at cost at most",
+    "not-required-other": "Not required: another permission (45 CFR 164.512)",
     "on-file": "Required, and a valid one is on file for every recipient that will be sent",
 }
-ANSWERS: Mapping[str, Mapping[str, str]] = {"basis": BASES, "authorization": AUTHORIZATIONS}
+ANSWERS: Mapping[str, Mapping[str, str]] = {
+    "basis": BASES,
+    "authorization": AUTHORIZATIONS,
+    "substance": {
+        "none": "No records of substance-use treatment are in it (42 CFR Part 2)",
+        "consent-on-file": "Records of substance-use treatment, with the consent that 42 CFR Part 2 asks for",
+    },
+    "psychotherapy": {
+        "none": "No psychotherapy notes are in it (45 CFR 164.508(a)(2))",
+        "present": "Psychotherapy notes are in it",
+    },
+    "minors": {
+        "none": "It is about no minors",
+        "considered": "It is about minors too, and goes to whom the law of their state says",
+    },
+}
+ANSWER_LABELS: Mapping[str, str] = {
+    "basis": "Why it is permitted",
+    "authorization": "Authorization or consent",
+    "substance": "Substance-use records",
+    "psychotherapy": "Psychotherapy notes",
+    "minors": "Minors",
+}
 REJECTIONS = ("content", "recipients", "purpose", "legal-basis", "schedule", "sender", "other")
 STOP_REASONS: Mapping[str, str] = {
     "wrong-recipients": "Wrong recipients",

@@ -16,6 +16,8 @@ from compliance.approvals.quorum import Person
 from compliance.audit import Ref
 from compliance.models import Baa
 
+# Relays whose providers rule protected health information out in public (hipaa.md §1C).
+SIGN_NONE = ("sendgrid.net", "sendgrid.com")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # The six years of evidence count from the last day it was in effect; without one they have not begun.
 _OPEN = datetime(9999, 1, 1, tzinfo=UTC)
@@ -41,9 +43,28 @@ def record_customer(account_id: int, agreement: Agreement, *, owner: str, by: Pe
     return _record(row, agreement, owner=owner, by=by, now=now)
 
 
-def record_subcontractor(host: str, agreement: Agreement, *, by: Person, now: datetime) -> Baa:
-    """Record an agreement with whoever runs a host we send to; raises NotAllowed, CampaignError `baa.invalid`."""
-    return _record(_for_host(host), agreement, owner="", by=by, now=now)
+def record_subcontractor(host: str, agreement: Agreement, *, onward: str, by: Person, now: datetime) -> Baa:
+    """Record an agreement with whoever runs a host we send to, and how it hands mail on (Baa.Onward).
+
+    Raises NotAllowed, CampaignError `baa.invalid`, and `hipaa.relay-ineligible` for one that is known to sign none.
+    """
+    row = _for_host(host)
+    if any(f".{row.host}".endswith(f".{domain}") for domain in SIGN_NONE):
+        raise CampaignError(
+            "hipaa.relay-ineligible",
+            "Whoever runs this relay says that it is not for protected health information and signs no agreement for it.",
+            action="Send by another relay.",
+            status=409,
+        )
+    if onward not in Baa.Onward.values:
+        raise _invalid("Say how the relay hands mail on.")
+    row.onward = onward
+    return _record(row, agreement, owner="", by=by, now=now)
+
+
+def is_fit_for_protected(known: Baa | None) -> bool:
+    """Whether protected mail may go to a host of which this is on file: an agreement, and TLS on every way onwards."""
+    return known is not None and not known.no_phi_because and known.onward == Baa.Onward.TLS_ONLY
 
 
 def record_without_data(host: str, *, counterparty: str, because: str, by: Person, now: datetime) -> Baa:
@@ -119,6 +140,7 @@ def _tell(row: Baa, *, owner: str, by: Person, now: datetime) -> None:
         "to": row.effective_to.isoformat() if row.effective_to else None,
         "document": row.document_sha256,
         "host": row.host,
+        "onward": row.onward,
     }
     about = Ref("baa", str(row.public_id))
     audit.record("baa.recorded", owner=owner, actor=Ref("person", str(by.id)), about=about, data=data, now=now)

@@ -18,7 +18,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One attestation; `needs` are the answers that belong to it, each with the values it may have (none: any code)."""
+    """One attestation; `needs` are the answers that belong to it, each with the values it may have."""
 
     code: str
     topic: str
@@ -65,7 +65,7 @@ STATEMENTS = (
         "45 CFR 164.508",
         {"authorization": frozenset({
             "not-required-treatment", "not-required-payment", "not-required-operations", "not-required-individual",
-            "not-required-refill", "on-file",
+            "not-required-refill", "not-required-other", "on-file",
         })},
     ),
     Statement(
@@ -78,6 +78,11 @@ STATEMENTS = (
         "I have considered other law that applies: substance-use records (42 CFR Part 2), psychotherapy notes, minors, "
         "the law of the recipients' states, and the rules for commercial mail.",
         "45 CFR 160.203; 42 CFR Part 2; 45 CFR 164.508(a)(2)",
+        {
+            "substance": frozenset({"none", "consent-on-file"}),
+            "psychotherapy": frozenset({"none", "present"}),
+            "minors": frozenset({"none", "considered"}),
+        },
     ),
     Statement(
         "A5", "Delivery to third parties",
@@ -98,6 +103,15 @@ STATEMENTS = (
         "45 CFR 164.502(b)",
     ),
 )  # fmt: skip
+# Why no authorization is needed follows from the basis; a consent may be on file for any of them, and one stands on it alone.
+ANSWERS_FITTING: Mapping[str, frozenset[str]] = {
+    LegalBasis.TO_INDIVIDUAL: frozenset({"not-required-individual", "not-required-refill", "on-file"}),
+    LegalBasis.TREATMENT: frozenset({"not-required-treatment", "not-required-refill", "on-file"}),
+    LegalBasis.PAYMENT: frozenset({"not-required-payment", "on-file"}),
+    LegalBasis.OPERATIONS: frozenset({"not-required-operations", "not-required-refill", "on-file"}),
+    LegalBasis.AUTHORIZATION: frozenset({"on-file"}),
+    LegalBasis.OTHER: frozenset({"not-required-other", "on-file"}),
+}
 BY_CODE = {statement.code: statement for statement in STATEMENTS}
 
 
@@ -115,11 +129,25 @@ class AttestationMissing(CampaignError):
         self.codes = frozenset(codes)
 
 
-def check_attested(made: Mapping[str, Mapping[str, str]]) -> None:
-    """Raises AttestationMissing unless every statement was made with the answers it needs; made: code → answers."""
+def check_attested(made: Mapping[str, Mapping[str, str]], *, basis: str) -> None:
+    """Returns when every statement was made with answers that fit it and the send's legal basis; made: code → answers.
+
+    Raises AttestationMissing, and CampaignError `hipaa.psychotherapy-notes`.
+    """
     missing = {statement.code for statement in STATEMENTS if not _is_made(statement, made.get(statement.code))}
+    if not missing and made["A1"]["basis"] != basis:
+        missing = {"A1"}
+    elif not missing and made["A2"]["authorization"] not in ANSWERS_FITTING.get(basis, frozenset()):
+        missing = {"A2"}
     if missing:
         raise AttestationMissing(missing)
+    if made["A4"]["psychotherapy"] != "none":
+        raise CampaignError(
+            "hipaa.psychotherapy-notes",
+            "Psychotherapy notes are not sent from here: each use of them needs an authorization of its own (45 CFR 164.508(a)(2)).",
+            action="Take them out of the send.",
+            status=409,
+        )
 
 
 def summarise(made: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

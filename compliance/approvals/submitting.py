@@ -64,7 +64,7 @@ def submit(send: Send, *, by: Person, network: str = "", now: datetime) -> Appro
     """A new approval in review.
 
     Raises CampaignError: `approval.no-policy`, `.no-recipients`, `.attestation-missing`, `.minimum-necessary`,
-    `.scanner-blocked`, `.scanner-unanswered`, `.too-late` or `.already-submitted`, and NotAllowed.
+    `.scanner-blocked`, `.scanner-unanswered`, `.too-late` or `.already-submitted`, `hipaa.psychotherapy-notes`, and NotAllowed.
     """
     quorum.check_is_person(by, roles=quorum.SUBMITTING_ROLES)
     policy = get_policy(send.account_id)
@@ -132,11 +132,9 @@ def _save(approval: Approval, send: Send, *, by: Person, network: str) -> None:
 
 
 def _check(send: Send, *, now: datetime, valid: timedelta) -> None:
-    attest.check_attested(send.attested)
+    attest.check_attested(send.attested, basis=send.legal_basis)
     if send.recipients.count < 1:
         raise _refusal("no-recipients", "There is nobody to send to.", "Upload the recipients first.")
-    if send.attested["A1"]["basis"] != send.legal_basis:
-        raise attest.AttestationMissing({"A1"})
     if send.unused_variables:
         raise _refusal(
             "minimum-necessary",

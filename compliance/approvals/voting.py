@@ -41,7 +41,7 @@ def approve(
 
     `seen` is the digest of the manifest on their page, `confirmed` the digests of overridden hits they agreed with.
     Raises NotAllowed, AttestationMissing, NotNow, and CampaignError `approval.changed`, `.override-unconfirmed`,
-    `.already-voted`, `.protocol-over` or `.too-late`.
+    `.already-voted`, `.protocol-over`, `.too-late` or `hipaa.psychotherapy-notes`.
     """
     with _refusals_told(approval, by=by), transaction.atomic():
         locked = _lock_for_review(approval, by=by, now=now)
@@ -53,7 +53,7 @@ def approve(
                 "The protocol this send runs under is over, so one approval is not enough.",
                 "Its author takes it back and submits it once more.",
             )
-        attest.check_attested(attested)
+        attest.check_attested(attested, basis=str(locked.manifest["legal_basis"]))
         _check_confirmed(locked, confirmed)
         policy = get_policy(locked.account_id)
         _check_date(locked, until=now + timedelta(days=policy.valid_days))

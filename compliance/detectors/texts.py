@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 # In these places a reader, a lock screen or a log sees the text without opening the mail.
-STRICT = frozenset({"subject", "preheader", "from-name", "campaign-name", "template-name", "attachment-name", "header"})
+STRICT = frozenset(
+    {"subject", "preheader", "from-name", "campaign-name", "template-name", "attachment-name", "header", "reference"}
+)
 PLACES = STRICT | {"html", "text", "from-address"}
 
 _BLOCKS = frozenset({
@@ -78,18 +80,33 @@ def _read_plain(place: str, text: str) -> Readable:
     return Readable(place, normalise(text), links=tuple(links))
 
 
+class PatientParser(HTMLParser):
+    """Python's parser, which gives up at no HTML: a declaration it does not know is a comment, as in browsers."""
+
+    def __init__(self, *, convert_charrefs: bool = True) -> None:
+        super().__init__(convert_charrefs=convert_charrefs)
+
+    def read(self, html: str) -> None:
+        """All of it. Whatever is left open ends with it: else the parser looks for its end once a character."""
+        self.feed(f"{html}\n--></style></script>")
+        self.close()
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        # Its own raises an error that quotes the text, for `<![` and a word it does not expect.
+        return self.parse_bogus_comment(i, report)
+
+
 def _read_html(html: str) -> Readable:
     reader = _HtmlReader()
-    reader.feed(html)
-    reader.close()
+    reader.read(html)
     return Readable("html", "".join(reader.pieces), tuple(reader.starts) or ((0, 1),), tuple(reader.links))
 
 
-class _HtmlReader(HTMLParser):
+class _HtmlReader(PatientParser):
     """Text as it is read, with attributes and comments, which are read too; words split by tags stay whole."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+        super().__init__()
         self.pieces: list[str] = []
         self.starts: list[tuple[int, int]] = []
         self.links: list[Link] = []

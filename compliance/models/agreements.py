@@ -20,6 +20,13 @@ class Baa(models.Model):
         CUSTOMER = "customer", "Customer"
         SUBCONTRACTOR = "subcontractor", "Subcontractor"
 
+    class Onward(models.TextChoices):
+        """How a relay hands on what we gave it, by the word of whoever runs it: we do not see it."""
+
+        TLS_ONLY = "tls-only", "Over TLS only; otherwise the mail comes back"
+        MAY_FALL_BACK = "may-fall-back", "Unencrypted where the other server offers no TLS"
+        UNKNOWN = "unknown", "We do not know"
+
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     side = models.CharField(max_length=13, choices=Side)
     account = models.ForeignKey("campaigns.Account", null=True, on_delete=models.PROTECT, related_name="+")
@@ -32,6 +39,7 @@ class Baa(models.Model):
     effective_to = models.DateField(null=True)
     document_sha256 = models.CharField(max_length=64, blank=True, default="")
     no_phi_because = models.CharField(max_length=200, blank=True, default="")
+    onward = models.CharField(max_length=13, choices=Onward, blank=True, default="")
     recorded_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     recorded_at = models.DateTimeField()
     # Evidence is kept for six years from when it last was in effect.

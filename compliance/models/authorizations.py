@@ -1,4 +1,4 @@
-"""Authorizations of people for marketing with their protected data (45 CFR 164.508), as evidence that they exist."""
+"""Authorizations people signed for uses of their protected data (45 CFR 164.508), as evidence that they exist."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ class Authorization(models.Model):
     """What a signed authorization says (164.508(c)): dates and a reference; the paper stays where records are kept.
 
     The person is the blind index of their address. `is_paid` tells that the form states remuneration by others
-    (164.508(a)(3)(ii)); without `expires_on` it holds until it is revoked.
+    (164.508(a)(3)(ii)); `purpose` what it was signed for (164.508(c)(1)(iv)), and it holds for nothing else. Without
+    `expires_on` it holds until it is revoked.
     """
+
+    class Purpose(models.TextChoices):
+        MARKETING = "marketing", "Marketing"
+        OTHER = "other", "Another use"
 
     account = models.ForeignKey("campaigns.Account", on_delete=models.PROTECT, related_name="+")
     address_key = models.CharField(max_length=43)
     reference = models.CharField(max_length=60)
+    purpose = models.CharField(max_length=9, choices=Purpose, default=Purpose.MARKETING)
     is_paid = models.BooleanField(default=False)
     signed_on = models.DateField()
     expires_on = models.DateField(null=True)

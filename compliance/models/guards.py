@@ -22,11 +22,22 @@ YEARS = 6
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A table of evidence; `clock` is the column from which its years count. Only some may be changed meanwhile."""
+    """A table of evidence; `clock` is the column from which its years count. Only some may be changed meanwhile.
+
+    `ends` are columns that say when it last was in effect: its years count from the latest, and while all of them are
+    empty they have not begun.
+    """
 
     table: str
     clock: str
     may_change: bool = False
+    ends: tuple[str, ...] = ()
+
+    def is_young(self, limit: str) -> str:
+        """The condition under which a row is kept, for a moment that many years ago as the database writes it."""
+        later = " OR ".join(f"OLD.{column} > {limit}" for column in (self.clock, *self.ends))
+        is_open = " AND ".join(f"OLD.{column} IS NULL" for column in self.ends)
+        return f"({later} OR ({is_open}))" if self.ends else f"({later})"
 
 
 GUARDS = (
@@ -38,8 +49,8 @@ GUARDS = (
     Guard("compliance_acknowledgement", "at"),
     Guard("compliance_terms", "published_at"),
     Guard("compliance_baa", "kept_from", may_change=True),
-    Guard("compliance_replymailbox", "attested_at", may_change=True),
-    Guard("compliance_authorization", "recorded_at", may_change=True),
+    Guard("compliance_replymailbox", "attested_at", may_change=True, ends=("withdrawn_at",)),
+    Guard("compliance_authorization", "recorded_at", may_change=True, ends=("expires_on", "revoked_at")),
     Guard("compliance_activityreview", "made_at", may_change=True),
     Guard("compliance_emergencyaccess", "opened_at", may_change=True),
     Guard("compliance_incident", "opened_at", may_change=True),
@@ -113,7 +124,7 @@ def _has_evidence(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _sqlite(guard: Guard) -> dict[str, str]:
-    young = f"OLD.{guard.clock} > datetime('now', '-{YEARS} years')"
+    young = guard.is_young(f"datetime('now', '-{YEARS} years')")
     triggers = {
         f"{guard.table}_delete": f"BEFORE DELETE ON {guard.table} WHEN {young} "
         f"BEGIN SELECT RAISE(ABORT, 'evidence is kept for {YEARS} years'); END"
@@ -126,9 +137,9 @@ def _sqlite(guard: Guard) -> dict[str, str]:
 
 
 def _postgresql(guard: Guard) -> dict[str, str]:
-    young = f"OLD.{guard.clock} > now() - interval '{YEARS} years'"
+    young = guard.is_young(f"now() - interval '{YEARS} years'")
     triggers = {
-        f"{guard.table}_delete": f"BEFORE DELETE ON {guard.table} FOR EACH ROW WHEN ({young}) "
+        f"{guard.table}_delete": f"BEFORE DELETE ON {guard.table} FOR EACH ROW WHEN {young} "
         f"EXECUTE FUNCTION compliance_refuse('evidence is kept for {YEARS} years')",
         # An empty table has nothing to lose, and tests empty them all.
         f"{guard.table}_truncate": f"BEFORE TRUNCATE ON {guard.table} FOR EACH STATEMENT "

@@ -142,7 +142,7 @@ def _list_destinations(now: datetime) -> Iterator[Place]:
             config = {}
         host = str(config.get("host", way.kind))
         found = recording.find_subcontractor(host, on=now.date())
-        is_covered = found is not None and not found.no_phi_because
+        is_covered = recording.is_fit_for_protected(found)
         agreement = "none" if found is None else "no protected data" if found.no_phi_because else "in effect"
         yield Place(
             f"way to send ({way.kind})", host, int(config.get("port") or 0), str(config.get("tls") or "https"),

@@ -247,16 +247,20 @@ def _customers(now: datetime) -> str:
     ])  # fmt: skip
 
 
-@control("agreements.relays", "Whoever runs a relay of an active account has an agreement", "164.308(b), 164.314(a)")
+@control(
+    "agreements.relays",
+    "Whoever runs a relay of an active account has an agreement, and hands mail on over TLS only",
+    "164.308(b), 164.314(a), 164.312(e)(1)",
+)
 def _relays(now: datetime) -> str:
     ways = Transport.objects.filter(account__baa_status=BaaStatus.ACTIVE, is_default=True).exclude(kind="sandbox")
     faults = []
     for way in ways.select_related("account").order_by("account__slug"):
         host = str(read_config(way).get("host", way.kind))
         found = recording.find_subcontractor(host, on=now.date())
-        if found is None or found.no_phi_because:
+        if not recording.is_fit_for_protected(found):
             faults.append(f"{way.account.slug} by {host}")
-    return _list("No agreement", faults)
+    return _list("No agreement that says so", faults)
 
 
 @control("features.listed", "Everything that can be used is listed as eligible or not", "164.308(a)(4)")

@@ -50,7 +50,7 @@ def check_frequency(facts: SendFacts) -> Finding | None:
 
 @rule("recipient.not-authorized", citation="45 CFR 164.508(a)(3), (b)(5), (c)")
 def check_authorized(facts: SendFacts) -> Finding | None:
-    """Marketing with protected data goes to nobody without a valid authorization at the moment it would leave."""
+    """Marketing, and what else stands on authorizations, goes to nobody without a valid one at the moment it would leave."""
     if facts.recipient_block != "not-authorized":
         return None
     return Finding(

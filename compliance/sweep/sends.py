@@ -40,6 +40,7 @@ def _hipaa_send(stage: Stage) -> None:
         stage.note(f"send {view}", author.get(_url(send, view)))
     author.post(_url(send, "confirm"))
     stated = {statement.code: "on" for statement in STATEMENTS} | {"A2-authorization": "not-required-treatment"}
+    stated |= dict.fromkeys(("A4-substance", "A4-psychotherapy", "A4-minors"), "none")
     stage.note("send submit", author.post(_url(send, "submit"), stated))
     approval = Approval.objects.get(campaign=send.pk)
     review = reverse("admin:compliance_approval_change", args=[approval.public_id])

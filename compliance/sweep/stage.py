@@ -22,6 +22,7 @@ from compliance.agreements.recording import Agreement
 from compliance.approvals.policy import set_policy
 from compliance.approvals.quorum import Person
 from compliance.audit import Ref
+from compliance.models import Baa
 from compliance.sweep.canary import Canary
 from compliance.sweep.places import Ears
 from compliance.sweep.receiver import HOST, Receiver
@@ -107,7 +108,7 @@ def _sign(stage: Stage) -> None:
     today = now.date()
     signed = Agreement(counterparty="Harbour Clinic", signed_on=today, effective_from=today, document_sha256=_DIGEST)
     recording.record_customer(stage.clinic.pk, signed, owner=owner, by=officer, now=now)
-    recording.record_subcontractor(HOST, signed, by=officer, now=now)
+    recording.record_subcontractor(HOST, signed, onward=Baa.Onward.TLS_ONLY, by=officer, now=now)
     version = terms.current_terms(now=now).version
     terms.accept_terms(stage.clinic.pk, owner=owner, version=version, by=officer, now=now)
     answers = Sender.objects.get(account=stage.clinic).email

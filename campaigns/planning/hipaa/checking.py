@@ -11,13 +11,25 @@ from liquid.exceptions import LiquidError
 
 from campaigns.audiences import suppression
 from campaigns.content.compile import compile_version
-from campaigns.content.draft import draft_of
+from campaigns.content.draft import VersionDraft, draft_of
+from campaigns.content.loading import find_loaded_by
 from campaigns.content.mjml import MjmlError
 from campaigns.content.placement import Misplaced, find_misplaced, find_unused, links_to_browser
 from campaigns.errors import CampaignError
-from campaigns.models import Door, HipaaSend, Lane, Message, Purpose, Submission, SuppressionReason, SuppressionScope
+from campaigns.models import (
+    Door,
+    HipaaSend,
+    Lane,
+    Message,
+    Purpose,
+    SourceKind,
+    Submission,
+    SuppressionReason,
+    SuppressionScope,
+)
 from campaigns.outbox.facts import submission_facts
 from campaigns.outbox.holds import has_attested_replies
+from campaigns.outbox.protected import keep_foreign
 from campaigns.planning.hipaa.scan import scan_send
 from compliance import authorizations, gate, marketing, standing
 from compliance.approvals.submitting import REVIEW_TIME
@@ -67,10 +79,12 @@ def find_submission(send: HipaaSend) -> Submission | None:
 def count_unauthorized(send: HipaaSend, *, now: datetime) -> int:
     """For how many recipients no valid authorization is on file; 0 when none is needed."""
     judgement = marketing.judge(send.terms.answers)
-    if not judgement.is_marketing:
+    if not marketing.needs_authorizations(judgement, basis=send.terms.legal_basis):
         return 0
     keys = list(Message.objects.filter(submission__campaign=send).values_list("address_key", flat=True))
-    found = authorizations.find_authorized(send.account_id, keys, is_paid=judgement.is_paid, on=now.date())
+    found = authorizations.find_authorized(
+        send.account_id, keys, is_paid=judgement.is_paid, is_marketing=judgement.is_marketing, on=now.date()
+    )
     return sum(key not in found for key in keys)
 
 
@@ -108,6 +122,7 @@ def _check_content(send: HipaaSend) -> Iterator[Finding]:
         yield Finding(
             capability.code, f"{capability.label}: {capability.reason}", "Remove the link.", capability.clause
         )
+    yield from _check_loaded(send, draft)
     for name in unused:
         text = f"The template declares “{name}” and does not use it (45 CFR 164.514(d))."
         yield Finding("hipaa.minimum-necessary", text, "Remove it from the template's variables.", _PHI)
@@ -117,6 +132,17 @@ def _check_content(send: HipaaSend) -> Iterator[Finding]:
             text = f"“{variable.name}” has a value for everybody who has none of their own."
             action = "In the template, let a missing value stop the mail instead."
             yield Finding("hipaa.default-placeholders", text, action, _PHI)
+
+
+def _check_loaded(send: HipaaSend, draft: VersionDraft) -> Iterator[Finding]:
+    """S6, B26: whoever hosts what a mail loads learns who opened it."""
+    foreign = keep_foreign(send.account, find_loaded_by(draft))
+    if not foreign:
+        return
+    capability = load_capabilities()["content.shared-services"]
+    where = "" if draft.source_kind == SourceKind.MJML else f", first in line {foreign[0].line:,} of the HTML"
+    text = f"Opening the mail would load something from another server ({len(foreign):,} found{where}). {capability.reason}"
+    yield Finding(capability.code, text, capability.fix, capability.clause)
 
 
 def _explain_misplaced(found: Misplaced) -> Finding:
@@ -152,14 +178,16 @@ def _check_recipients(send: HipaaSend, *, now: datetime) -> Iterator[Finding]:
 def _check_purpose(send: HipaaSend, *, now: datetime) -> Iterator[Finding]:
     try:
         judgement = marketing.judge(send.terms.answers)
-        marketing.check_basis(judgement, basis=send.terms.legal_basis)
+        marketing.check_basis(judgement, basis=send.terms.legal_basis, reference=send.terms.reference)
     except CampaignError as error:
         yield Finding(error.code, error.safe_text, error.action)
         return
     count = count_unauthorized(send, now=now)
     if count and count == send.terms.recipients.get("count"):
-        text = f"Marketing needs a signed authorization of every recipient: 0 of {count:,} have one (45 CFR 164.508(a)(3))."
-        yield Finding("hipaa.marketing-authorization", text, "Record the authorizations first.")
+        what = "Marketing" if judgement.is_marketing else "What stands on authorizations"
+        text = f"{what} needs a signed authorization of every recipient: 0 of {count:,} have one (45 CFR 164.508)."
+        code = "hipaa.marketing-authorization" if judgement.is_marketing else "hipaa.authorization-missing"
+        yield Finding(code, text, "Record the authorizations first.")
 
 
 def _check_time(send: HipaaSend, *, now: datetime) -> Iterator[Finding]:

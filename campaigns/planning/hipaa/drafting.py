@@ -173,7 +173,7 @@ def _tell(send: HipaaSend, *, by: Person, part: str, now: datetime) -> None:
 def _read(account_id: int, draft: Draft) -> tuple[dict[str, Any], dict[str, Any]]:
     """What goes into the campaign's row, and what into that of its terms."""
     judgement = marketing.judge(draft.answers)
-    marketing.check_basis(judgement, basis=draft.legal_basis)
+    marketing.check_basis(judgement, basis=draft.legal_basis, reference=draft.reference)
     parts = (draft.content.template, draft.sender, draft.transport)
     if {part.account_id for part in parts} != {account_id}:
         raise CampaignError("campaign.foreign-part", "Everything in a send must belong to its account.", status=404)

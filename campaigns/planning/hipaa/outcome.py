@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +15,10 @@ from campaigns.models import Message, Submission
 from campaigns.outbox.payload import open_recipients
 from campaigns.planning.hipaa.masking import mask_address
 from compliance import vault
-from compliance.models import Approval, MessageProof
+from compliance.models import Approval, Disclosure, MessageProof
 
 _GONE = "shredded"
+_CHUNK = 2_000
 
 
 class _Kept(NamedTuple):
@@ -62,10 +64,17 @@ def page_messages(submission: Submission | None, *, number: str, size: int) -> P
 
 
 def list_evidence(approval: Approval) -> Iterator[dict[str, Any]]:
-    """The messages in the order of the approved list, as the evidence file holds them: ids, codes and moments."""
+    """The messages in the order of the approved list, as the evidence file holds them: ids, codes and moments, and of each
+    that left how it was encrypted: version, cipher, SHA-256 of the certificate, the name it was verified for.
+    """
     proofs = MessageProof.objects.filter(approval=approval, message__submission__campaign=approval.campaign_id)
-    for proof in proofs.select_related("message").order_by("position").iterator(chunk_size=2_000):
-        yield {"position": proof.position, "leaf": bytes(proof.leaf).hex(), **_row(proof.message)}
+    rows = proofs.select_related("message").order_by("position").iterator(chunk_size=_CHUNK)
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        ids = [proof.message.public_id for proof in chunk]
+        left = {row.message: row for row in Disclosure.objects.filter(message__in=ids)}
+        for proof in chunk:
+            told = _row(proof.message, left.get(proof.message.public_id))
+            yield {"position": proof.position, "leaf": bytes(proof.leaf).hex(), **told}
 
 
 def list_scopes(approval: Approval) -> list[str]:
@@ -74,8 +83,9 @@ def list_scopes(approval: Approval) -> list[str]:
     return [f"submission:{public_id}:" for public_id in submissions]
 
 
-def _row(message: Message) -> dict[str, Any]:
+def _row(message: Message, left: Disclosure | None) -> dict[str, Any]:
     return {
+        "tls": [left.tls_version, left.tls_cipher, left.tls_fingerprint, left.peer_host] if left else None,
         "message": str(message.public_id),
         "index": message.address_key[:8],
         "state": message.state,

@@ -41,7 +41,8 @@ def answer_hit(send: HipaaSend, hit: ScanHit, *, reason: str, by: Person, now: d
 
 def _parts(send: HipaaSend) -> dict[str, str]:
     content, sender = send.content, send.sender
-    parts = {"campaign-name": send.name}
+    # The reference is kept as evidence for years, and shown to whoever approves.
+    parts = {"campaign-name": send.name, "reference": send.terms.reference}
     if sender is not None:
         # Word by word: oncology@ and cardiology.clinic.example tell everybody why somebody is written to.
         parts |= {"from-name": sender.name, "from-address": re.sub(r"[\W_]+", " ", sender.email)}
