@@ -5,12 +5,14 @@ import re
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import time_machine
 from django.conf import settings
+from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
@@ -19,11 +21,34 @@ from campaigns.tracking.hosts import forget_hosts
 from campaigns.tracking.targets import forget_targets
 from compliance.models.guards import guards_lifted
 from compliance.vault.keys import forget_open_keys
+from tests import migrated
 from tests.browser import browser, open_eyes  # noqa: F401 - fixtures for every test
 
 # A property may take long on a busy machine; the time limit of each test is pytest's.
 hypothesis_settings.register_profile("sealpost", deadline=None)
 hypothesis_settings.load_profile("sealpost")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """pytest-django's place to say how the database of a process comes to be: as a copy of a migrated one."""
+    test = settings.DATABASES["default"]["TEST"]
+    if connection.vendor == "sqlite":
+        migrated.copy_file(Path(test["NAME"]))
+    else:
+        test["TEMPLATE"] = migrated.template()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The file that was copied is to be used; it goes with its folder."""
+    return connection.vendor == "sqlite"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        migrated.drop_template()
+
 
 _connect = socket.socket.connect
 

@@ -37,7 +37,6 @@ def test_a_backup_comes_back_opens_and_is_refused_when_it_was_changed(tmp_path: 
     """164.308(a)(7)(ii)(A), (B), (D): data and keys apart, the drill in the trail, a restore elsewhere with the key ring."""
     folder = tmp_path / "backup"
     with installed(tmp_path / "one") as one:
-        one.manage("migrate", "--verbosity", "0")
         one.python(FILL)
         one.manage("hipaa_backup", str(folder))
         files = [path for path in folder.rglob("*") if path.is_file()]
@@ -58,7 +57,6 @@ def test_a_backup_comes_back_opens_and_is_refused_when_it_was_changed(tmp_path: 
         ring = str(one.folder / "keyring.json")
         with installed(tmp_path / "two") as two:
             two.environment["KEY_RING_FILE"] = ring
-            two.manage("migrate", "--verbosity", "0")
             two.manage("hipaa_restore", str(folder))
             assert two.python(OPEN).split("\n")[:2] == ["['CANARY-ward', 'CANARY-ward']", "True"]
             assert "0 problems" in two.manage("verify_audit")
