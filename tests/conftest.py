@@ -1,6 +1,7 @@
 """What every test stands on: no network but loopback, and a cache of its own."""
 
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from compliance.vault.keys import forget_open_keys
 from tests import migrated
 from tests.browser import browser, open_eyes  # noqa: F401 - fixtures for every test
 
+# From this limit on, in seconds, a test is one with whole processes of ours.
+MINUTES = 300
 # A property may take long on a busy machine; the time limit of each test is pytest's.
 hypothesis_settings.register_profile("sealpost", deadline=None)
 hypothesis_settings.load_profile("sealpost")
@@ -43,6 +46,28 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def django_db_keepdb() -> bool:
     """The file that was copied is to be used; it goes with its folder."""
     return connection.vendor == "sqlite"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes comes first on every worker: begun last, it would be what all wait for in the end.
+
+    Each worker gets an equal part of the list, and who has none left takes from the end of another's.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long: dict[Path, list[pytest.Item]] = {}
+    others: list[pytest.Item] = []
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        (long.setdefault(item.path, []) if limit and limit.args[0] >= MINUTES else others).append(item)
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        size = (len(items) - len(ordered)) // (workers - worker)
+        first = [item for module in list(long.values())[worker::workers] for item in module]
+        filling = max(size - len(first), 0)
+        ordered += first + others[:filling]
+        del others[:filling]
+    items[:] = ordered + others
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -57,18 +57,17 @@ def test_a_backup_comes_back_opens_and_is_refused_when_it_was_changed(tmp_path: 
         ring = str(one.folder / "keyring.json")
         with installed(tmp_path / "two") as two:
             two.environment["KEY_RING_FILE"] = ring
+            broken = shutil.copytree(folder, tmp_path / "row")
+            change_a_row(broken)
+            assert "not what was written" in refusal(two, "hipaa_restore", str(broken))
+            # It left nothing behind: what comes is put into an empty database only.
             two.manage("hipaa_restore", str(folder))
             assert two.python(OPEN).split("\n")[:2] == ["['CANARY-ward', 'CANARY-ward']", "True"]
             assert "0 problems" in two.manage("verify_audit")
 
-        for break_it, words in (
-            (change_a_row, "not what was written"),
-            (change_the_manifest, "not what this installation"),
-        ):
-            broken = tmp_path / break_it.__name__
-            shutil.copytree(folder, broken)
-            break_it(broken)
-            assert words in refusal(one, "hipaa_restore", str(broken), "--verify")
+        broken = shutil.copytree(folder, tmp_path / "manifest")
+        change_the_manifest(broken)
+        assert "not what this installation" in refusal(one, "hipaa_restore", str(broken), "--verify")
 
 
 def change_a_row(folder: Path) -> None:
