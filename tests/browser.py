@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -31,6 +31,9 @@ ALL_LOOKS = [
 ]
 # Whole journeys take seconds: in CI each width and each scheme is enough for them. With pictures, all are taken.
 LOOKS = ALL_LOOKS if SHOTS or not os.environ.get("CI") else [ALL_LOOKS[0], ALL_LOOKS[3]]
+# The pages come from this very process, on a machine that does three other things as well.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 NAMELESS = """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea, button, a[href], iframe")]
     .filter((e) => !(e.labels?.length || e.textContent.trim() || e.ariaLabel || e.title || e.value
                      || e.querySelector("[aria-label]")))
@@ -78,7 +81,9 @@ class Eyes:
         pattern = re.compile(label)
         target = self.page.get_by_role("button", name=pattern).or_(self.page.get_by_role("link", name=pattern)).first
         with self.page.expect_navigation(wait_until="load"):
-            target.click()
+            # In one step: a page that keeps itself fresh may replace what is pressed between going down and coming up.
+            target.click(trial=True)
+            target.dispatch_event("click")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +111,7 @@ def open_eyes(browser: Browser, live_server: LiveServer) -> Iterator[Callable[..
             java_script_enabled=scripts,
         )
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         if user is not None:
             client = Client()
             client.force_login(user)

@@ -20,6 +20,8 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
+from tests.migrated import copy_file, create_database, drop_database, template
+
 MANAGE = Path(settings.BASE_DIR) / "manage.py"
 
 
@@ -50,7 +52,7 @@ class Installation:
             input=text,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=200,
             check=False,
         )
         with self.log.open("a", encoding="utf-8") as log:
@@ -68,7 +70,7 @@ class Installation:
             with psycopg.connect(self.database_url, autocommit=True) as postgres:
                 row = postgres.execute(sql.encode()).fetchone()
         else:
-            with contextlib.closing(sqlite3.connect(self.folder / "sealpost.sqlite3", timeout=20)) as sqlite:
+            with contextlib.closing(sqlite3.connect(self.folder / "sealpost.sqlite3", timeout=60)) as sqlite:
                 row = sqlite.execute(sql).fetchone()
         assert row is not None
         return int(row[0])
@@ -106,24 +108,24 @@ class Installation:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                process.wait(60)
+                process.wait(120)
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installation]:
+def installed(folder: Path, *, migrated: bool = True) -> Iterator[Installation]:
     """An installation with a new database, on the engines the tests run on."""
     if connection.vendor == "sqlite":
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if migrated:
+            copy_file(folder / "sealpost.sqlite3")
         yield Installation(folder)
         return
     name = f"sealpost_test_{uuid.uuid4().hex[:12]}"
-    place = settings.DATABASES["default"]
-    server = f"postgres://{place['USER'] or 'postgres'}:{place['PASSWORD']}@{place['HOST']}:{place['PORT'] or 5432}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as postgres:
-        postgres.execute(f"CREATE DATABASE {name}".encode())
-        try:
-            yield Installation(folder, database_url=f"{server}/{name}")
-        finally:
-            postgres.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    address = create_database(name, like=template()) if migrated else create_database(name)
+    try:
+        yield Installation(folder, database_url=address)
+    finally:
+        drop_database(name)
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, pause: float = 0.1) -> None:

@@ -10,11 +10,12 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from tests.processes import free_port
 
 PROGRAM = Path("/usr/sbin/postfix")
 MISSING = "" if PROGRAM.exists() and os.geteuid() == 0 else "needs Debian's postfix, and root to start it"
@@ -71,7 +72,7 @@ def start_postfix(*, next_hop: int, transports: Mapping[str, int]) -> Iterator[i
     # Not pytest's own folder, which only its owner may enter.
     folder = Path(tempfile.mkdtemp(prefix="postfix-"))
     folder.chmod(0o755)
-    port = _free_port()
+    port = free_port()
     routes = ", ".join(f"{{ {domain} = smtp:[127.0.0.1]:{number} }}" for domain, number in transports.items())
     (folder / "main.cf").write_text(_MAIN.format(folder=folder, next_hop=next_hop, transports=routes))
     (folder / "master.cf").write_text(_MASTER.format(port=port))
@@ -92,10 +93,4 @@ def start_postfix(*, next_hop: int, transports: Mapping[str, int]) -> Iterator[i
 
 
 def _run(folder: Path, command: str) -> None:
-    subprocess.run([str(PROGRAM), "-c", str(folder), command], check=True, capture_output=True, timeout=20)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    subprocess.run([str(PROGRAM), "-c", str(folder), command], check=True, capture_output=True, timeout=60)

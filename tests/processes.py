@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,7 +50,7 @@ def start_command(*words: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def wait_until(happened: Callable[[], bool], *, seconds: float = 20) -> bool:
+def wait_until(happened: Callable[[], bool], *, seconds: float = 60) -> bool:
     """True as soon as it happened, False when the time is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -56,6 +58,15 @@ def wait_until(happened: Callable[[], bool], *, seconds: float = 20) -> bool:
             return True
         time.sleep(0.05)
     return happened()
+
+
+def free_port() -> int:
+    """A port of loopback nobody listens on, below those the system gives to clients: nobody gets it by chance meanwhile."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    while True:
+        port = random.randrange(lowest // 2, lowest)  # noqa: S311
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def processes_below(pid: int) -> set[int]:

@@ -16,7 +16,7 @@ def work_slowly(number: int) -> None:
 
 
 def work_long(number: int) -> None:
-    time.sleep(15)
+    time.sleep(18)
     leave_mark(number)
 
 

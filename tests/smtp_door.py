@@ -75,14 +75,14 @@ def open_door(limits: Limits = QUICK, *, inbound: Limits = INBOUND_QUICK) -> Ite
 
     thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         starttls, tls, unencrypted, hipaa, incoming = ports
         yield Door(starttls, tls, unencrypted, hipaa, incoming, authority)
     finally:
         loop, stop = running[0]
         loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
         connections["default"].close()
 
@@ -91,7 +91,7 @@ class Client:
     """Says bytes, hears replies; nothing is done for it."""
 
     def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=15)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         if tls is not None:
             self._socket = tls.wrap_socket(self._socket, server_hostname="localhost")
         self._heard = b""

@@ -50,11 +50,11 @@ class ScriptedServer:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -64,7 +64,7 @@ class ScriptedServer:
         await self._stop.wait()
         server.close()
         # One that was accepted a moment ago gets its transport only some turns of the loop later.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(50):
             while waiting := [peer for peer in self._peers if not peer.is_gone]:
                 for peer in waiting:
                     if isinstance(peer.transport, asyncio.Transport):

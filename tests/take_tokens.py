@@ -1,7 +1,7 @@
 """A worker that does nothing but take: `python -m tests.take_tokens <submission> <seconds>`.
 
-Says `ready`, begins when it is told anything, and prints as JSON how many messages it was granted, and how many may go
-to each recipient domain.
+Says `ready`, begins when it is told anything, and prints as JSON how many messages it was granted, how many may go to each
+recipient domain, and `began` and `ended` on the clock of the machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 import django
 
 
-def take_all(submission_id: int, *, seconds: float) -> dict[str, int]:
+def take_all(submission_id: int, *, seconds: float) -> dict[str, float]:
     # Only now: the apps must be loaded before their models.
     from django.utils import timezone  # noqa: PLC0415
 
@@ -28,8 +28,8 @@ def take_all(submission_id: int, *, seconds: float) -> dict[str, int]:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
         want = random.randrange(1, 60)  # noqa: S311
         grant = limits.take(want, now=timezone.now())
         unused = grant.count // 3
@@ -39,7 +39,7 @@ def take_all(submission_id: int, *, seconds: float) -> dict[str, int]:
         moments = limits.later(domains, now=timezone.now())
         taken.update(domain for domain, at in zip(domains, moments, strict=True) if at is None)
         time.sleep(0.005)
-    return taken
+    return {**taken, "began": began, "ended": time.monotonic()}
 
 
 if __name__ == "__main__":

@@ -287,5 +287,5 @@ class TestScreens:
         }.items():
             eyes.page.goto(f"{TRANSPORTS}{path}")
             eyes.look(f"transport-{name}")
-        eyes.page.get_by_role("button", name="Try again now").click()
+        eyes.press("Try again now")
         eyes.look("transport-tried")

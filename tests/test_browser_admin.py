@@ -26,7 +26,7 @@ from campaigns.models import (
     SuppressionScope,
     Transport,
 )
-from tests.browser import ALL_LOOKS, MARKS
+from tests.browser import LOOKS, MARKS
 from tests.factories import (
     make_account,
     make_campaign,
@@ -140,7 +140,7 @@ def garden() -> Garden:
     return Garden()
 
 
-@pytest.mark.parametrize(("width", "scheme"), ALL_LOOKS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_screen_fits_and_its_console_stays_empty(open_eyes: Any, garden: Garden, width: int, scheme: str) -> None:
     eyes = open_eyes(width, scheme, user=garden.user)
     for name, address in garden.screens().items():
@@ -148,7 +148,7 @@ def test_every_screen_fits_and_its_console_stays_empty(open_eyes: Any, garden: G
         eyes.look(name)
 
 
-@pytest.mark.parametrize(("width", "scheme"), ALL_LOOKS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_door_fits_and_its_console_stays_empty(open_eyes: Any, db: None, width: int, scheme: str) -> None:
     eyes = open_eyes(width, scheme)
     eyes.page.goto("/admin/")

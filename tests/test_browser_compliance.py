@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from campaigns.models import Role
 from compliance import audit
@@ -96,5 +97,5 @@ def test_what_was_being_typed_is_put_back_after_the_page_sat_idle(open_eyes: Cal
     page.reload()
     page.locator("#id_postal_address").fill("")
     page.get_by_role("button", name="Put it back").click()
-    assert page.locator("#id_postal_address").input_value() == "A new address, half wri"
+    expect(page.locator("#id_postal_address")).to_have_value("A new address, half wri")
     eyes.look("draft-back")

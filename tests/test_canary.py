@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import logging
 import re
-import socket
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -47,6 +46,7 @@ from tests.factories import (
     make_version,
 )
 from tests.installation import Installation, installed, wait_until
+from tests.processes import free_port
 
 # Both are found whatever the case, and wherever they are part of a longer word.
 CANARY = "zqcanary"
@@ -119,13 +119,12 @@ for row in Schedule.objects.all():
 """
 
 
-@pytest.mark.timeout(300)  # whole processes start and work
+@pytest.mark.timeout(600)  # whole processes start and work
 def test_no_log_no_queued_job_and_no_stored_result_of_an_installation_knows_anybody(tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_bytes(CSV)
     with installed(tmp_path) as installation:
         installation.environment["LOG_LEVEL"] = "DEBUG"
-        installation.manage("migrate", "--verbosity", "0")
         installation.python(PREPARE.format(file=str(file)))
         queued = installation.python(QUEUE)
         assert queued.count("QUEUED") >= 3
@@ -133,10 +132,10 @@ def test_no_log_no_queued_job_and_no_stored_result_of_an_installation_knows_anyb
 
         port = free_port()
         with installation.running("run", "--port", str(port)):
-            wait_until(lambda: imports(installation, "done") >= 1, seconds=60)
-            wait_until(lambda: imports(installation, "failed") >= 1, seconds=60)
+            wait_until(lambda: imports(installation, "done") >= 1, seconds=120)
+            wait_until(lambda: imports(installation, "failed") >= 1, seconds=120)
             installation.python(SEND)
-            wait_until(lambda: sent(installation) >= 3, seconds=60)
+            wait_until(lambda: sent(installation) >= 3, seconds=120)
             token = re.findall(r"TOKEN (\S+)", installation.python(TOKEN))[0]
             unsubscribe_over_http(token, port=port)
         assert installation.query("SELECT count(*) FROM campaigns_suppression") == 1
@@ -148,11 +147,6 @@ def test_no_log_no_queued_job_and_no_stored_result_of_an_installation_knows_anyb
         assert "started by the system" in said
         assert_knows_nobody(said, where="the log")
         assert token not in said
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def imports(installation: Installation, state: str) -> int:

@@ -61,10 +61,10 @@ def test_a_line_without_an_address_stays_as_it_is() -> None:
 
 
 def test_masking_a_long_text_takes_no_noticeable_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ("x" * 1_000_000 + "@" + "y" * 1_000_000, "x@" * 300_000, "@" * 300_000, " x" * 300_000 + "@"):
         redact(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_log_line_masks_arguments_and_exceptions() -> None:

@@ -69,9 +69,9 @@ def test_mistakes_in_the_subject_are_found_too() -> None:
 )
 def test_templates_that_are_too_much_work_stop_with_a_clear_error(source: str) -> None:
     """Evil input 14: the worker survives, the error comes at save."""
-    start = time.monotonic()
+    start = time.process_time()
     assert [problem.code for problem in check(source)] == ["content.limit"]
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_deep_nesting_is_refused() -> None:

@@ -117,7 +117,7 @@ class TestSmtpRelay(TransportContract):
     @pytest.fixture(autouse=True)
     def _transport(self, smtp_server: ScriptedServer) -> Iterator[None]:
         self.server = smtp_server
-        config = RelayConfig(host="127.0.0.1", port=smtp_server.port, tls=Tls.NONE, timeout=5)
+        config = RelayConfig(host="127.0.0.1", port=smtp_server.port, tls=Tls.NONE, timeout=30)
         self.transport = SmtpRelayTransport(config)
         yield
         self.transport.close()

@@ -20,7 +20,7 @@ from campaigns.domains.reports import take_reports
 from campaigns.domains.rotation import start_rotation
 from campaigns.domains.verification import verify_domain
 from campaigns.models import DayCount, DkimKey, Domain, Role
-from tests.browser import ALL_LOOKS, LOOKS, MARKS
+from tests.browser import LOOKS, MARKS
 from tests.dns_server import DnsServer
 from tests.factories import make_account, make_sender, make_user
 from tests.provider_reports import make_dmarc_xml, make_tls_json, write_traffic
@@ -115,7 +115,7 @@ def test_the_page_of_a_domain_in_every_state(open_eyes: Any, garden: Garden, wid
     eyes.look("domain-moving")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [ALL_LOOKS[0], ALL_LOOKS[3]])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_of_a_domain_that_sent_and_was_reported_about(
     open_eyes: Any, garden: Garden, width: int, scheme: str
 ) -> None:

@@ -90,9 +90,9 @@ def test_a_zip_behind_another_file_makes_it_unrecognised(front: bytes) -> None:
 
 def test_a_zip_bomb_is_not_unpacked() -> None:
     bomb = make_zip({"[Content_Types].xml": bytes(200_000_000)})
-    started = time.monotonic()
+    started = time.process_time()
     assert detect_type("a.docx", bomb) is None
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_zip_of_very_many_parts_is_not_opened() -> None:

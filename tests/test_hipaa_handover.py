@@ -189,7 +189,7 @@ def test_a_stop_ends_a_send_that_is_under_way_within_two_seconds(
     def answer(peer: Conversation, verb: str, what: bytes) -> bytes | None:
         if verb == "BODY" and len(server.mails) == 3:
             ordered.set()
-            assert done.wait(10)
+            assert done.wait(60)
         return polite(peer, verb, what)
 
     ordered, done = threading.Event(), threading.Event()
@@ -222,11 +222,11 @@ def test_root_keys_change_and_go_while_a_send_is_under_way(server: RawServer, cl
     def answer(peer: Conversation, verb: str, what: bytes) -> bytes | None:
         if verb == "BODY" and len(server.mails) == 3:
             reached.set()
-            assert rotated.wait(20)
+            assert rotated.wait(60)
         return polite(peer, verb, what)
 
     def rotate() -> None:
-        assert reached.wait(20)
+        assert reached.wait(60)
         for _ in range(2):
             (old,) = set(DataKey.objects.values_list("kid", flat=True))
             kids.append(rotation.add_root())

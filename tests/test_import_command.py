@@ -109,7 +109,7 @@ def test_after_kill_9_the_import_goes_on_and_ends_like_one_never_stopped(tmp_pat
     file = write_file(tmp_path, "Email,Note\n" + "\n".join(rows) + "\n")
     log = tmp_path / "log"
     with start_command("import_contacts", account.slug, "killed", file, log=log) as process:
-        assert wait_until(lambda: ImportJob.objects.filter(list=killed, position__gt=0).exists(), seconds=60)
+        assert wait_until(lambda: ImportJob.objects.filter(list=killed, position__gt=0).exists(), seconds=120)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     job = ImportJob.objects.get(list=killed)

@@ -126,9 +126,9 @@ EVIL = {
 @pytest.mark.parametrize("name", EVIL)
 def test_hostile_mails_are_read_as_far_as_they_go(name: str) -> None:
     """Evil input 37."""
-    began = time.perf_counter()
+    began = time.process_time()
     report = read_report(EVIL[name])
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert report.kind in {Kind.OTHER, Kind.BOUNCE}
 
 

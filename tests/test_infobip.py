@@ -82,7 +82,7 @@ def test_no_more_mails_are_on_their_way_than_a_journal_has_room_for() -> None:
 
 
 def test_several_requests_are_on_their_way_at_once_each_on_its_own_connection(server: InfobipServer) -> None:
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=60)
 
     def meet(_: Asked) -> None:
         together.wait()

@@ -35,7 +35,7 @@ class SlowCounter:
     def __call__(self, batches: list[Batch], *, now: datetime) -> Any:
         self.groups.append(len(batches))
         if len(self.groups) == 1:
-            assert self.go_on.wait(20)
+            assert self.go_on.wait(60)
         return accept_together(batches, now=now)
 
 

@@ -16,7 +16,7 @@ from compliance.sweep.rehearsal import find_blind
 from tests.installation import installed
 
 
-@pytest.mark.timeout(300)  # whole processes start, migrate and work
+@pytest.mark.timeout(600)  # whole processes start, migrate and work
 @pytest.mark.django_db
 def test_a_patient_who_went_in_by_every_door_is_known_to_the_encrypted_mail_alone(tmp_path: Path) -> None:
     """On the database and the Redis the tests run on, with a real queue, real files and a real TLS server."""

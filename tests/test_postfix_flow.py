@@ -37,7 +37,7 @@ def test_what_a_mail_exchanger_refuses_behind_a_relay_comes_back_into_the_figure
             next_hop=exchanger.port, transports={"mail.example.org": door.inbound}
         ) as relay:  # fmt: skip
             campaign = send_through(relay)
-            assert wait_until(lambda: InboundMail.objects.filter(outcome="recorded").count() == 2, seconds=20), (
+            assert wait_until(lambda: InboundMail.objects.filter(outcome="recorded").count() == 2, seconds=60), (
                 "no report came back"
             )
     finally:

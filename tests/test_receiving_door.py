@@ -205,7 +205,7 @@ def test_a_hundred_recipients_are_taken_at_once_sm_01(door: Door) -> None:
 
 def test_who_drips_or_floods_is_let_go_and_holds_nothing_su_09_evil_32() -> None:
     make_route(make_account())
-    slow = replace(INBOUND_QUICK, data_pause_seconds=0.2, bytes_in_flight=20_000, connections_per_address=2)
+    slow = replace(INBOUND_QUICK, data_pause_seconds=1, bytes_in_flight=20_000, connections_per_address=2)
     with open_door(inbound=slow) as door, Client(door.inbound) as client, Client(door.inbound) as second:
         for one in (client, second):
             one.hear()

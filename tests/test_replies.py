@@ -164,9 +164,9 @@ def test_any_reply_has_a_reason(code: int, enhanced: str, text: str, command: st
     ["name", "mailbox ", "a@b.example", "<", ",,,,", "exceed ", "550-", "not ", "host is ", "5.1.1", "\n", "spf "],
 )
 def test_a_hostile_reply_takes_no_longer_than_its_size(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     classify_reply(550, "", piece * (400_000 // len(piece)))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.skipif(not CORPUS.exists(), reason="the corpus of bounces is not beside this repository")

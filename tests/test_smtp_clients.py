@@ -155,7 +155,7 @@ def test_smtplib_to_an_address_beyond_ascii_in_02(door: Door, program: Program) 
 
 def test_django(door: Door, program: Program) -> None:
     backend = EmailBackend(
-        host="localhost", port=door.starttls, username="App", password=program.secret, use_tls=True, timeout=15
+        host="localhost", port=door.starttls, username="App", password=program.secret, use_tls=True, timeout=60
     )
     mail = EmailMultiAlternatives(
         "Užsakymas", TEXT, f"Krautuvė <shop@{program.domain.name}>", ["Ona <ona@example.net>"], bcc=["eve@example.net"],
@@ -175,7 +175,7 @@ def test_django(door: Door, program: Program) -> None:
 
 
 def run(words: list[str], *, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(words, input=text, capture_output=True, timeout=60, check=False)
+    return subprocess.run(words, input=text, capture_output=True, timeout=110, check=False)
 
 
 needs_swaks = pytest.mark.skipif(shutil.which("swaks") is None, reason="swaks is not installed (apt-get install swaks)")

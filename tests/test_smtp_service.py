@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import ssl
 import threading
 import time
@@ -15,9 +14,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.installation import Installation, installed, wait_until
+from tests.processes import free_port
 from tests.smtp_door import Client
 
-pytestmark = [pytest.mark.timeout(180)]  # whole processes start and work
+pytestmark = [pytest.mark.timeout(400)]  # whole processes start and work
 
 CANARY = "zqcanary"
 PREPARE = """
@@ -34,12 +34,6 @@ print(json.dumps(create_key(account, name="Shop", scopes=["email:message:send"])
 SENDER, SUPPORT = "shop@shop.example.com", "support@shop.example.com"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Service:
     """An installation with a key, and the ports its smtpd listens on."""
 
@@ -51,13 +45,12 @@ class Service:
             "INBOUND_PORT": str(self.inbound),
             "SMTP_MAX_CONNECTIONS_PER_ADDRESS": "300",
         }  # fmt: skip
-        installation.manage("migrate", "--verbosity", "0")
         self.key: str = json.loads(installation.python(PREPARE).splitlines()[-1])
         self.start()
 
     def start(self) -> None:
         self.process = self.installation.start("smtpd")
-        wait_until(self.is_answering, seconds=60)
+        wait_until(self.is_answering, seconds=120)
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
@@ -134,7 +127,7 @@ def test_every_mail_that_was_answered_exists_once_whenever_the_process_is_killed
     for talker in talkers:
         talker.start()
     for share in (30, 90):
-        wait_until(lambda: service.count("killed") >= share, seconds=60, pause=0.02)  # noqa: B023
+        wait_until(lambda: service.count("killed") >= share, seconds=120, pause=0.02)  # noqa: B023
         service.kill()
         service.start()
     for talker in talkers:
@@ -171,7 +164,7 @@ def test_every_mail_other_servers_were_told_is_taken_exists_once_whenever_the_pr
     ]
     for talker in talkers:
         talker.start()
-    wait_until(lambda: count() >= 10, seconds=60, pause=0.02)
+    wait_until(lambda: count() >= 10, seconds=120, pause=0.02)
     service.kill()
     service.start()
     for talker in talkers:

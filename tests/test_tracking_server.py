@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import socket
 from pathlib import Path
 
 from tests.installation import installed, wait_until
+from tests.processes import free_port
 from tests.tracked import DESK
 
 PREPARE = """
@@ -25,22 +25,19 @@ COUNTED = "SELECT coalesce(sum(hits), 0) FROM campaigns_hitcount WHERE split = '
 
 
 def test_hits_that_wait_are_written_when_the_server_stops(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     with installed(tmp_path) as place:
-        place.manage("migrate", "--verbosity", "0")
         token = place.python(PREPARE).partition("TOKEN ")[2].strip()
         # So long that only stopping can be what wrote them.
         place.environment["TRACKING_FLUSH_MS"] = "10000"
         with place.running("run", "--no-worker", "--port", str(port)):
-            wait_until(lambda: answers(port, "/healthz"), seconds=60)
+            wait_until(lambda: answers(port, "/healthz"), seconds=120)
             assert all(answers(port, f"/o/{token}.gif") for _ in range(3))
         assert place.query(COUNTED) == 3
 
 
 def answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", path, headers={"User-Agent": DESK})
         return connection.getresponse().status == 200

@@ -39,7 +39,7 @@ def test_after_kill_9_everything_is_told_and_little_is_told_twice(
     receiver.answer = lambda _: Reply(pause=0.05)
     code = "from campaigns.tracking.telling import tell; tell()"
     with start_command("shell", "--no-imports", "-c", code, log=tmp_path / "log") as process:
-        assert wait_until(lambda: len(receiver.asked) >= EVENTS // 3, seconds=60), (tmp_path / "log").read_text()
+        assert wait_until(lambda: len(receiver.asked) >= EVENTS // 3, seconds=120), (tmp_path / "log").read_text()
         for pid in (process.pid, *processes_below(process.pid)):
             os.kill(pid, signal.SIGKILL)
         process.wait()

