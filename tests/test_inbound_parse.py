@@ -190,12 +190,13 @@ def test_any_body_of_a_notice_is_read(body: bytes) -> None:
 
 def test_the_command_has_a_line_for_every_file_whatever_it_is(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    (tmp_path / "mail").write_bytes(NOTICE + b"\r\n<ann@example.com>: user unknown")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "mail").write_bytes(NOTICE + b"\r\n<ann@example.com>: user unknown")
     # Cannot be read, by nobody.
     (tmp_path / "memory").symlink_to("/proc/self/mem")
     out, err = StringIO(), StringIO()
     call_command("parse_bounces", tmp_path, jsonl=True, stdout=out, stderr=err)
     assert [(row["file"], row["kind"]) for row in map(json.loads, out.getvalue().splitlines())] == [
-        ("empty", "other"), ("mail", "bounce"), ("memory", "other"),
+        ("below/mail", "bounce"), ("empty", "other"), ("memory", "other"),
     ]  # fmt: skip
     assert err.getvalue().startswith("memory: cannot be read")

@@ -15,17 +15,19 @@ class Command(BaseCommand):
     help = "Read every mail in a folder as a bounce, a complaint or an automatic answer. Nothing is recorded."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", type=Path, help="A folder of mails, one in each file, or one such file.")
+        parser.add_argument("folder", type=Path, help="A folder of mails, one in each file, with its subfolders; or one such file.")
         parser.add_argument("--jsonl", action="store_true", help="Print one JSON object a line for programs.")
 
     def handle(self, *, folder: Path, jsonl: bool, **_: Any) -> None:
         if not folder.exists():
             raise CommandError("There is no such folder.")
-        for path in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
+        is_folder = folder.is_dir()
+        for path in sorted(folder.rglob("*")) if is_folder else [folder]:
             if path.is_file():
+                name = str(path.relative_to(folder)) if is_folder else path.name
                 report = self._read(path)
                 self.stdout.write(
-                    json.dumps({"file": path.name, **describe_report(report)}) if jsonl else _say(path, report)
+                    json.dumps({"file": name, **describe_report(report)}) if jsonl else _say(name, report)
                 )
 
     def _read(self, path: Path) -> Report:
@@ -37,7 +39,7 @@ class Command(BaseCommand):
             return read_report(b"")
 
 
-def _say(path: Path, report: Report) -> str:
+def _say(name: str, report: Report) -> str:
     rows = describe_report(report)["recipients"]
     told = "; ".join(f"{row['class']} {row['reason']} {row['status']} {row['address']}".strip() for row in rows)
-    return f"{path.name}: {report.kind}{': ' if told else ''}{told}"
+    return f"{name}: {report.kind}{': ' if told else ''}{told}"
