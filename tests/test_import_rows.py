@@ -18,7 +18,8 @@ LATIN = "".join(chr(code) for code in range(32, 0x17F) if not 0x7F <= code < 0xA
 
 
 def rows_of(data: str, delimiter: str = ",") -> list[tuple[int, list[str], str]]:
-    return [tuple(row) for row in read_rows(io.StringIO(data, newline=""), delimiter=delimiter)]  # type: ignore[misc]
+    """(number of its first line, cells, fault) of each row."""
+    return [(row.line, row.cells, row.fault) for row in read_rows(io.StringIO(data, newline=""), delimiter=delimiter)]
 
 
 def write_file(folder: Path, data: bytes) -> Path:
