@@ -164,7 +164,8 @@ def _sample(submission: Submission) -> bytes:
     """One mail of the submission, as it will go over the wire."""
     message = Message.objects.filter(submission=submission).select_related("contact").order_by("pk")[0]
     assert message.contact is not None
-    fields = {name: getattr(message, name) for name in claim.Claimed.__slots__ if name != "attributes"}
+    beside = {"attributes", "personal", "trouble"}
+    fields = {name: getattr(message, name) for name in claim.Claimed.__slots__ if name not in beside}
     claimed = claim.Claimed(**fields, attributes=message.contact.attributes)
     loaded = Submission.objects.select_related("account", "content__template", "sender__domain").get(pk=submission.pk)
     return render.render_message(render.make_letterhead(loaded), message=claimed, date=timezone.now())
