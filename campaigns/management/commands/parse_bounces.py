@@ -15,7 +15,9 @@ class Command(BaseCommand):
     help = "Read every mail in a folder as a bounce, a complaint or an automatic answer. Nothing is recorded."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", type=Path, help="A folder of mails, one in each file, with its subfolders; or one such file.")
+        parser.add_argument(
+            "folder", type=Path, help="A folder of mails, one in each file, with its subfolders; or one such file."
+        )
         parser.add_argument("--jsonl", action="store_true", help="Print one JSON object a line for programs.")
 
     def handle(self, *, folder: Path, jsonl: bool, **_: Any) -> None:
