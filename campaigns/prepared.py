@@ -10,6 +10,7 @@ from threading import local
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models.base import ModelState
 
@@ -25,13 +26,36 @@ def open_cursor() -> CursorWrapper:
     database = connections[DEFAULT_DB_ALIAS]
     if database.vendor != "postgresql":
         return database.cursor()
-    from django.db.backends.postgresql.base import ServerBindingCursor  # noqa: PLC0415 - psycopg may not be installed
-
     database.ensure_connection()
     with database.wrap_database_errors:
-        # The stubs do not know what it derives from.
-        cursor: Any = ServerBindingCursor(database.connection)  # type: ignore[call-arg]
+        cursor = _bind(database)
     return database.make_debug_cursor(cursor) if database.queries_logged else database.make_cursor(cursor)
+
+
+def _bind(database: BaseDatabaseWrapper) -> Any:
+    from django.db.backends.postgresql.base import ServerBindingCursor  # noqa: PLC0415 - psycopg may not be installed
+
+    # The stubs do not know what it derives from.
+    return ServerBindingCursor(database.connection)  # type: ignore[call-arg]
+
+
+def _ask(sql: str, params: Sequence[Any]) -> Any:
+    """The rows of a query; on PostgreSQL by a cursor that is kept, and without Django's layers when nobody listens there."""
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "postgresql" or database.queries_logged or database.execute_wrappers:
+        with open_cursor() as cursor:
+            cursor.execute(sql, params)
+            return cursor.fetchall()
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors:
+        kept: Any = getattr(_cursors, "kept", None)
+        if kept is None or kept.connection is not database.connection or kept.closed:
+            kept = _cursors.kept = _bind(database)
+        return kept.execute(sql, params).fetchall()
+
+
+_cursors = local()
 
 
 class Prepared(Generic[Row]):
@@ -52,9 +76,7 @@ class Prepared(Generic[Row]):
         compiled: _Compiled | None = getattr(self._known, "compiled", None)
         if compiled is None:
             compiled = self._known.compiled = _Compiled(self._make(), self._sql)
-        with open_cursor() as cursor:
-            cursor.execute(compiled.sql, params)
-            return compiled.build(cursor.fetchall())
+        return compiled.build(_ask(compiled.sql, params))
 
 
 class _Compiled:

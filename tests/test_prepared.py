@@ -6,7 +6,7 @@ import re
 import uuid
 
 import pytest
-from django.db import models
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from campaigns.models import ApiKey, Message, Submission
@@ -50,6 +50,26 @@ def test_a_prepared_row_is_the_one_the_queryset_gives_with_what_it_selects_besid
         (found,) = Prepared(lambda: ApiKey.objects.select_related("account").filter(prefix="")).fetch(wanted.prefix)
         assert columns(found) == columns(wanted)
         assert columns(found._state.fields_cache["account"]) == columns(wanted.account)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_prepared_query_is_asked_of_the_connection_there_is_now() -> None:
+    program = Program()
+    wanted = ApiKey.objects.get(account=program.account)
+    query = Prepared(lambda: ApiKey.objects.select_related("account").filter(prefix=""))
+    for _ in range(2):
+        assert [row.pk for row in query.fetch(wanted.prefix)] == [wanted.pk]
+        connection.close()
+
+
+def test_a_prepared_query_asks_nothing_in_a_broken_transaction() -> None:
+    query = Prepared(lambda: ApiKey.objects.filter(prefix=""))
+    transaction.set_rollback(True)
+    try:
+        with pytest.raises(transaction.TransactionManagementError):
+            query.fetch("")
+    finally:
+        transaction.set_rollback(False)
 
 
 @pytest.mark.parametrize(

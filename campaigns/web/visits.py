@@ -83,6 +83,7 @@ def _is_ours_alone(host: str, accounts: frozenset[int] | None) -> bool:
     return host == _host_of(settings.TRACKING_URL) != _host_of(settings.PUBLIC_URL)
 
 
+@lru_cache(maxsize=16)
 def _host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
