@@ -18,7 +18,7 @@ from compliance.models import ActivityReview, Baa, EmergencyAccess
 # A week has seven days, and the officer another seven.
 _OVERDUE = timedelta(days=14)
 # Time to have the next agreement signed before mail is held.
-_ENDS_SOON = timedelta(days=30)
+ENDS_SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def list_alarms(request: HttpRequest, *, now: datetime) -> list[Alarm]:
 
 def _ending(accounts: QuerySet[Any, Any], *, now: datetime) -> list[Alarm]:
     """Agreements whose last day is near and that no other one goes on from (45 CFR 164.504(e))."""
-    soon = (now + _ENDS_SOON).date()
+    soon = (now + ENDS_SOON).date()
     lasting = Baa.objects.filter(Q(effective_to=None) | Q(effective_to__gt=soon), account__in=accounts)
     rows = Baa.objects.filter(account__in=accounts, effective_to__gte=now.date(), effective_to__lte=soon)
     ending = rows.exclude(account__in=lasting.values("account")).select_related("account").order_by("effective_to")

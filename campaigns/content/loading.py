@@ -52,7 +52,7 @@ class Loaded:
 
 
 def find_loaded_by(draft: VersionDraft) -> list[Loaded]:
-    """The same of a template as it is mailed; raises MjmlError. Lines are those of the HTML."""
+    """What find_loaded finds in a template as it is mailed; raises MjmlError. Lines are those of the HTML."""
     if draft.source_kind == SourceKind.TEXT:
         return []
     source = read_placeholders(draft.source)

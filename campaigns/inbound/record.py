@@ -60,8 +60,8 @@ def record_bounce(
 ) -> Recorded:
     """Take in a mail that may be a bounce, a complaint or an automatic answer; never raises for what is in it.
 
-    `envelope_to` is the recipient of its envelope, empty when unknown; `mail_from` its sender, None when unknown. With an account only its mails are found. Safe to
-    call again with the same mail. What was recorded is kept sealed for some days; of mail under HIPAA nothing is.
+    `envelope_to` is the recipient of its envelope, empty when unknown; `mail_from` its sender, None when unknown. With an
+    account only its mails are found. Safe to call again with the same mail. What was recorded is kept sealed for some days; of mail under HIPAA nothing is.
     """
     report = read_report(raw, mail_from=mail_from)
     found = _find_message(report, envelope_to=envelope_to, account=account)

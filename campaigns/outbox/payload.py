@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import compress
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -273,19 +274,22 @@ def seal_recipients(
     Each opens for that message only, in the HIPAA lane for that recipient only, where nobody is nothing special. Raises
     KeysUnavailable, Shredded.
     """
-    special = [entry for entry in recipients if entry[2] != NOBODY_SPECIAL]
+    is_special = [personal != NOBODY_SPECIAL for _, _, personal in recipients]
+    # What is the same of all of them is worked out once.
     base = personal_context(submission, "")
+
+    def place(public_id: UUID | str, key: str) -> dict[str, str]:
+        return {**base, "id": str(public_id), **({"recipient": key} if "recipient" in base else {})}
+
+    special = list(compress(recipients, is_special))
     sealed = iter(
         vault.seal_many(
             [_write_personal(personal) for _, _, personal in special],
-            contexts=(
-                {**base, "id": str(pk), "recipient": key} if "recipient" in base else {**base, "id": str(pk)}
-                for pk, key, _ in special
-            ),
+            contexts=(place(public_id, key) for public_id, key, _ in special),
             scope=content_scope(submission),
         )
     )
-    return [None if personal == NOBODY_SPECIAL else next(sealed) for _, _, personal in recipients]
+    return [next(sealed) if one else None for one in is_special]
 
 
 def open_recipients(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
 from campaigns.admin.campaign_words import explain
+from campaigns.admin.watch import ENDS_SOON
 from campaigns.models import Account, Lane, Message, MessageState
 from compliance.agreements import recording, terms
 from compliance.approvals.states import State
@@ -24,7 +25,6 @@ from compliance.models import (
 )
 from compliance.oversight import clocks, incidents, reviews
 
-SOON = timedelta(days=30)
 _MOST_REASONS = 5
 
 
@@ -71,7 +71,7 @@ def _say_terms(account: Account, now: datetime) -> Line:
 
 
 def _until(what: str, day: date, now: datetime) -> Line:
-    is_soon = day <= (now + SOON).date()
+    is_soon = day <= (now + ENDS_SOON).date()
     return Line(what, f"Until {day:%-d %b %Y}", tone="is-warn" if is_soon else "")
 
 
@@ -99,7 +99,7 @@ def _say_incidents(account: Account, now: datetime) -> list[Line]:
         return []
     first = incidents.find_deadlines(rows[0]).people
     url = reverse("admin:compliance_incident_changelist")
-    tone = "is-bad" if first <= now + SOON else "is-warn"
+    tone = "is-bad" if first <= now + ENDS_SOON else "is-warn"
     return [Line("Incidents", f"{len(rows):,} open, people are told by {first:%-d %b %Y}", url, tone)]
 
 

@@ -34,7 +34,8 @@ _DJANGOS = frozenset({"django_migrations", "sqlite_sequence"})
 def write_backup(folder: Path, *, actor: Ref, now: datetime, with_archive: bool = True) -> list[Manifest]:
     """Write `data` and `keys` below the folder, both of one moment, and an event about it.
 
-    Uploaded files go along, and the archive of mails unless it is backed up where it lies. Workers go on meanwhile. Raises CampaignError `backup.exists`, `backup.unknown-table`.
+    Uploaded files go along, and the archive of mails unless it is backed up where it lies. Workers go on meanwhile.
+    Raises CampaignError `backup.exists`, `backup.unknown-table`.
     """
     _check_tables()
     writers = {part: Writer(folder / part) for part in (DATA, KEYS)}
