@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from campaigns import tokens
 from campaigns.inbound.correlate import find_keys
@@ -332,6 +333,20 @@ def test_reports_about_nobodys_wish_change_nothing(account: Account, feedback_ty
     (message,) = make_messages(account)
     assert take(make_complaint(message, feedback_type=feedback_type)).result == Result.NOTHING
     assert (suppressions(), message.events.count()) == ([], 0)
+
+
+@pytest.mark.parametrize(("feedback_type", "looks"), [("auth-failure", 1), ("not-spam", 0)])
+def test_a_failed_authentication_is_about_the_domain(
+    account: Account,
+    feedback_type: str,
+    looks: int,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    """FB-02: domain health."""
+    (message,) = make_messages(account)
+    with django_capture_on_commit_callbacks() as bells:
+        take(make_complaint(message, feedback_type=feedback_type))
+    assert len(bells) == looks
 
 
 def test_several_complaints_about_one_mail_are_one(account: Account) -> None:

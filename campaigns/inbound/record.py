@@ -15,6 +15,7 @@ from django.db import transaction
 
 from campaigns import addresses, tokens
 from campaigns.audiences import soft_bounces
+from campaigns.domains.upkeep import ask_for_look
 from campaigns.errors import AddressError
 from campaigns.inbound import correlate, kept_reports, notices
 from campaigns.inbound.bounces import Failure, Outcome
@@ -147,6 +148,9 @@ def _record_complaint(report: Report, message: Message, *, now: datetime) -> Rec
     kind = _COMPLAINTS.get(report.feedback_type)
     if kind is None:
         # `not-spam`, `auth-failure`, and types nobody has registered yet: about nobody's wish (FB-02).
+        domain = message.submission.sending_domain
+        if report.feedback_type == "auth-failure" and domain is not None:
+            ask_for_look(domain)
         log.info(
             "A feedback report of type %s was taken.", report.feedback_type if report.feedback_type.isalpha() else "?"
         )
